@@ -1,0 +1,128 @@
+"""What gates do besides computing: whether results remember where they came from, and who looks on.
+
+There is one mode per thread. `no_grad` and `observe` change it for the length of a ``with`` block.
+"""
+from __future__ import annotations
+
+import itertools
+import threading
+from contextlib import ContextDecorator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .gate import Gate
+    from .tensor import Tensor
+
+__all__ = ["Mode", "Observer", "enable_grad", "mode", "no_grad", "observe", "setting", "tick"]
+
+#: One clock for everything. A result is stamped when it is made and a tensor when it is written; sorting by the stamp
+#: is therefore a topological order, and "an input younger than its result" is an in-place write.
+tick = itertools.count(1).__next__
+
+
+class Observer:
+    """Sees each gate that is applied to a tensor, and each gradient that comes back, while it is installed.
+
+    Anomaly detection, the recorder of the compiler and profilers are observers. Every method may be left as it is.
+    """
+
+    def applied(self, gate: Gate, inputs: tuple[Any, ...], options: dict[str, Any], result: Tensor) -> None:
+        """`result` has just come out of `gate`."""
+
+    def pulled(self, result: Tensor, source: Tensor, gradient: Any) -> None:
+        """The gate that made `result` has handed `gradient` back to its input `source`."""
+
+    def read(self, owner: Any, name: str) -> Any:
+        """A state cell is read in `symbolic` mode (see `chainrule.state`)."""
+        raise NotImplementedError(f"{type(self).__name__} does not follow state cells")
+
+    def write(self, owner: Any, name: str, value: Any) -> None:
+        """A state cell is written in `symbolic` mode."""
+        raise NotImplementedError(f"{type(self).__name__} does not follow state cells")
+
+
+class Both(Observer):
+    """Two observers at once: the one that was there first, then the newcomer."""
+
+    def __init__(self, first: Observer, second: Observer) -> None:
+        self.first, self.second = first, second
+
+    def applied(self, gate: Gate, inputs: tuple[Any, ...], options: dict[str, Any], result: Tensor) -> None:
+        self.first.applied(gate, inputs, options, result)
+        self.second.applied(gate, inputs, options, result)
+
+    def pulled(self, result: Tensor, source: Tensor, gradient: Any) -> None:
+        self.first.pulled(result, source, gradient)
+        self.second.pulled(result, source, gradient)
+
+    def read(self, owner: Any, name: str) -> Any:
+        return self.first.read(owner, name)
+
+    def write(self, owner: Any, name: str, value: Any) -> None:
+        self.first.write(owner, name, value)
+
+
+class Mode(threading.local):
+    """The switches that gates consult; the class attributes are what a new thread starts with."""
+
+    record: bool = True                  # results remember their gate and inputs
+    observer: Observer | None = None     # who looks on
+    symbolic: bool = False               # gradients and updates run on tensors, so that the observer sees them
+    inside: bool = False                 # a layer's forward is running: nested layers take and give tensors
+
+
+mode = Mode()
+
+
+class setting(ContextDecorator):  # noqa: N801
+    """Change some switches of `mode` inside a ``with`` block (or a decorated function), and put them back after."""
+
+    def __init__(self, **values: Any) -> None:
+        self.values = values
+        self.before: list[dict[str, Any]] = []
+
+    def __enter__(self) -> None:
+        self.before.append({name: getattr(mode, name) for name in self.values})
+        for name, value in self.values.items():
+            setattr(mode, name, value)
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self.before.pop().items():
+            setattr(mode, name, value)
+
+
+class no_grad(setting):  # noqa: N801
+    """Inside, results do not remember where they came from, and in-place operators write into their tensor.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> w = cr.Tensor([1.0, 2.0], requires_grad=True)
+    >>> with cr.no_grad():
+    ...     w -= 0.5
+    >>> w
+    Tensor([0.5, 1.5], requires_grad=True)
+    """
+
+    def __init__(self) -> None:
+        super().__init__(record=False)
+
+
+class enable_grad(setting):  # noqa: N801
+    """Inside, results remember where they came from, also within `no_grad`."""
+
+    def __init__(self) -> None:
+        super().__init__(record=True)
+
+
+class observe(setting):  # noqa: N801
+    """Let `observer` look on inside a ``with`` block, beside any observer that already does."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__(observer=observer)
+
+    def __enter__(self) -> None:
+        before, newcomer = mode.observer, self.values["observer"]
+        super().__enter__()
+        if before is not None:
+            mode.observer = Both(before, newcomer)
