@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import cached_property
+from copy import deepcopy
+from functools import cached_property, lru_cache
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
-from .mode import mode, tick
+from .mode import mode, settings, tick
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -58,8 +59,10 @@ class Gate:
     formula, partials : str, tuple of str
         The mathematics, in LaTeX: :math:`z = f(x, y)` and one partial derivative per argument.
     summary, shapes, ties, source, example : str
-        For the documentation: what it does, what shapes it takes, what the derivative is where the function has a
+        For the documentation: what it does, what it takes, what the derivative is where the function has a
         kink, where the formula comes from, a doctest.
+    about : dict of str to str
+        For the documentation: each option's type and, on the next line, its meaning.
     numpy : tuple of callable
         NumPy functions that mean this gate when they are called on a tensor. A ufunc `forward` is one by itself.
     method : bool
@@ -87,7 +90,8 @@ class Gate:
         self, name: str, forward: Callable[..., Any], derivative: tuple[Derivative | None, ...] = (), *,
         joint: Callable[..., Any] | None = None, formula: str = "", partials: tuple[str, ...] = (),
         summary: str = "", shapes: str = "", ties: str = "", source: str = "", example: str = "",
-        numpy: tuple[Any, ...] = (), method: bool = False, out: bool = False, view: bool = False, keeps: bool = False,
+        about: dict[str, str] = NOTHING, numpy: tuple[Any, ...] = (), method: bool = False, out: bool = False,
+        view: bool = False, keeps: bool = False,
     ) -> None:
         module = inspect.currentframe().f_back.f_globals.get("__name__", "")      # type: ignore[union-attr]
         if name in GATES and GATES[name].module != module:
@@ -97,6 +101,7 @@ class Gate:
         self.differentiable = bool(derivative) or joint is not None
         self.formula, self.partials = formula, partials
         self.summary, self.shapes, self.ties, self.source, self.example = summary, shapes, ties, source, example
+        self.about = about
         self.takes_out = out or isinstance(forward, np.ufunc)
         self.is_view, self.keeps = view, keeps
         #: `forward` without the by-products: what an executor, or a learner, calls.
@@ -115,46 +120,69 @@ class Gate:
         """Apply the gate: to arrays it gives an array; with a tensor among them, a tensor that remembers."""
         if len(inputs) != self.arity:
             inputs, options = self.bind(inputs, options)
-        arrays, plain, tracked = [], True, False
+        arrays, tracked, raw = [], None, False         # tracked: None while no tensor has been met
         for x in inputs:
             if isinstance(x, Tensor):
-                plain = False
                 tracked = tracked or x.tracked
                 arrays.append(x.array)
             elif type(x) in PLAIN:
+                raw = raw or type(x) is ndarray
                 arrays.append(x)
             elif type(x) in Gate.foreign:
                 return Gate.foreign[type(x)](self, inputs, options)
             else:
                 return self(*[adopt(y) for y in inputs], **options)
+        if options and tracked is not None:
+            options = self.checked(options)
         try:
             z = self.forward(*arrays, **options)
         except Exception as error:
             raise self.blame(error, arrays, options) from error
         if self.keeps:
             z, kept = z
-            if not plain and tracked and mode.record:
-                t = self.result(z, inputs, options, True)
+            if tracked and mode.record:
+                t = self.result(z, inputs, options, True, raw)
                 t.options = {**options, "kept": kept}
                 return t
-        return z if plain else self.result(z, inputs, options, tracked)
+        return z if tracked is None else self.result(z, inputs, options, tracked, raw)
 
-    def result(self, z: Any, inputs: tuple[Any, ...], options: dict[str, Any], tracked: bool) -> Tensor:
-        """Make the tensor around `z`; it remembers where it came from if a gradient may be asked for."""
+    def result(self, z: Any, inputs: tuple[Any, ...], options: dict[str, Any], tracked: bool, raw: bool) -> Tensor:
+        """Make the tensor around `z`; it remembers where it came from if a gradient may be asked for.
+
+        `tracked` says whether one of the inputs asks for a gradient, `raw` whether one is an array of the caller's.
+        """
+        if raw and z.dtype.hasobject:
+            raise TypeError(f"{self.name}: expected arrays of numbers, got {', '.join(map(describe, inputs))}")
         t = new(Tensor)
-        t.array, t.gradient, t.moment, t.extra, t.lent = z, None, tick(), None, self.is_view
-        if tracked and mode.record and self.differentiable:
-            t.gate, t.options, t.tracked = self, options, True
-            if ndarray in map(type, inputs):
-                inputs = tuple([own(x) if type(x) is ndarray else x for x in inputs])
-            t.inputs = inputs
+        t.array, t.moment = z, tick()
+        t.gradient = t.extra = None
+        t.lent = self.is_view
+        if tracked and self.differentiable and (not settings or mode.record):
+            t.tracked, t.gate, t.options = True, self, options
+            t.inputs = tuple([own(x) if type(x) is ndarray else x for x in inputs]) if raw else inputs
         else:
-            t.gate, t.options, t.tracked, t.inputs = None, NOTHING, False, ()
-        if self.is_view and isinstance(inputs[0], Tensor):
-            inputs[0].lent = True            # whoever writes into it next must move to new memory first
-        if mode.observer is not None:
+            t.tracked, t.gate, t.options, t.inputs = False, None, NOTHING, ()
+        if self.is_view:
+            if isinstance(inputs[0], Tensor):
+                inputs[0].lent = True        # whoever writes into it next must move to new memory first
+            else:
+                t.array = np.array(z)        # the caller's own memory
+        if settings and mode.observer is not None:
             mode.observer.applied(self, inputs, options, t)
         return t
+
+    def checked(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a call on tensors, refusing what a derivative could not follow, such as ``out``.
+
+        A list or an array that the caller may still change is copied.
+        """
+        changeable = False
+        for name, value in options.items():
+            if name not in self.options:
+                known = f"the options {', '.join(self.options)}" if self.options else "no options"
+                raise TypeError(f"{self.name} of a tensor takes {known}; got {name}={describe(value)}")
+            changeable = changeable or type(value) is list or type(value) is ndarray
+        return deepcopy(options) if changeable else options
 
     def operator(self) -> tuple[Callable[[Tensor, Any], Any], Callable[[Tensor, Any], Any]]:
         """Make the methods of Tensor for a binary operator, direct and reflected.
@@ -164,20 +192,20 @@ class Gate:
         forward, result = self.forward, self.result
 
         def direct(x: Tensor, y: Any) -> Any:
+            raw = False
             if isinstance(y, Tensor):
                 b, tracked = y.array, x.tracked or y.tracked
             elif type(y) in PLAIN:
-                b, tracked = y, x.tracked
+                b, tracked, raw = y, x.tracked, type(y) is ndarray
             elif type(y) in Gate.foreign:
                 return NotImplemented
             else:
-                b = y = adopt(y)
-                tracked = x.tracked
+                return direct(x, adopt(y))
             try:
                 z = forward(x.array, b)
             except Exception as error:
                 raise self.blame(error, [x.array, b], NOTHING) from error
-            return result(z, (x, y), NOTHING, tracked)
+            return result(z, (x, y), NOTHING, tracked, raw)
 
         def reflected(x: Tensor, y: Any) -> Any:
             return self(y, x)
@@ -207,8 +235,21 @@ class Gate:
         """Say of an error in `forward` what the gate was given and what it expects."""
         seen = ", ".join([*map(describe, arrays), *(f"{name}={value!r}" for name, value in options.items())])
         expected = f"; expected {self.shapes}" if self.shapes else ""
-        kind = next((k for k in (IndexError, TypeError, ValueError, MemoryError) if isinstance(error, k)), RuntimeError)
+        strange = ", ".join(name for name in options if name not in (*self.options, "out"))
+        if strange:
+            return TypeError(f"{self.name}{self.signature} does not take {strange}")
+        kinds = IndexError, TypeError, ValueError, MemoryError, OverflowError, FloatingPointError
+        kind = next((k for k in kinds if isinstance(error, k)), RuntimeError)
         return kind(f"{self.name}({seen}): {error}{expected}")
+
+    def as_numpy(self, function: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Apply the gate as a NumPy function was called, whose arguments may have other places and names."""
+        if self.arity is None or (len(inputs) <= self.arity and not options):
+            return self(*inputs, **options)
+        places = _parameters(function)
+        given = dict(zip(places, inputs, strict=False)) | options
+        names = dict(zip(places, self.arguments, strict=False))
+        return self(**{names.get(name, name): x for name, x in given.items() if x is not places.get(name, self)})
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -233,13 +274,15 @@ class Gate:
 
     def document(self) -> str:
         """Write the docstring, from the data of the gate."""
-        names = list(self.arguments) or ["*inputs"]
+        named = self.signature.parameters.values()
+        names = list(self.arguments) or [str(p) for p in named if p.name not in self.options]
         parts = [f"{self.summary or self.name}\n"]
         if self.formula:
             parts.append(f".. math:: {self.formula}\n")
         parts.append("Parameters\n----------")
-        parts.append(f"{', '.join(names)} : tensor, array or number\n    {self.shapes or 'Any shape'}.")
-        parts += [f"{option} : see the signature" for option in self.options]
+        parts.append(f"{', '.join(names)} : tensor, array or number\n    {self.shapes[:1].upper()}{self.shapes[1:]}"
+                     f"{'.' if self.shapes else 'Of any shape.'}")
+        parts += [f"{option} : {self.about.get(option, 'see the signature')}" for option in self.options]
         parts.append("\nReturns\n-------\ntensor or array\n    An array if all arguments are; the dtype is NumPy's.")
         notes = []
         if self.partials:
@@ -279,6 +322,12 @@ def _signature(forward: Callable[..., Any], derivatives: int) -> tuple[dict[str,
     return ({p.name: p.default is not p.empty for p in places[:count]}, tuple(p.name for p in places[count:]), count)
 
 
+@lru_cache
+def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the arguments of a NumPy function and what they are when they are left out."""
+    return {p.name: p.default for p in inspect.signature(function).parameters.values()}
+
+
 def tie(cls: type[Tensor]) -> None:
     """Take over the class of tensors: gates come first, and know nothing of it but how to make one."""
     global Tensor
@@ -300,6 +349,10 @@ def adopt(x: Any) -> Any:
     """Return an operand as something that gates work on: lists become arrays, array-likes are read."""
     if isinstance(x, Tensor) or type(x) in PLAIN or type(x) in Gate.foreign:
         return x
+    kinds: tuple[Any, ...] = (int, float, complex)     # an IntEnum, say, widens no more than any Python number
+    for kind in kinds:
+        if isinstance(x, kind):
+            return kind(x)
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -312,7 +365,7 @@ def adopt(x: Any) -> Any:
 
 def describe(x: Any) -> str:
     """Return an operand in a few characters, for error messages: dtype and shape, or the value."""
-    return f"{x.dtype} {x.shape}" if hasattr(x, "dtype") else repr(x)[:60]
+    return f"{x.dtype} {x.shape}" if isinstance(x, Tensor | ndarray | np.generic) else repr(x)[:60]
 
 
 def stands_for(*functions: Any) -> Callable[[F], F]:

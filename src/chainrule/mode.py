@@ -6,18 +6,23 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from contextlib import ContextDecorator
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
     from .gate import Gate
     from .tensor import Tensor
 
-__all__ = ["Mode", "Observer", "enable_grad", "mode", "no_grad", "observe", "setting", "tick"]
+__all__ = ["Mode", "Observer", "enable_grad", "mode", "no_grad", "observe", "setting", "settings",
+           "tick"]
 
 #: One clock for everything. A result is stamped when it is made and a tensor when it is written; sorting by the stamp
 #: is therefore a topological order, and "an input younger than its result" is an in-place write.
 tick = itertools.count(1).__next__
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Observer:
@@ -34,6 +39,10 @@ class Observer:
 
     def read(self, owner: Any, name: str) -> Any:
         """A state cell is read in `symbolic` mode (see `chainrule.state`)."""
+        raise NotImplementedError(f"{type(self).__name__} does not follow state cells")
+
+    def given(self, owner: Any, name: str) -> bool:
+        """A decision is taken by whether a state cell holds something, in `symbolic` mode."""
         raise NotImplementedError(f"{type(self).__name__} does not follow state cells")
 
     def write(self, owner: Any, name: str, value: Any) -> None:
@@ -58,6 +67,9 @@ class Both(Observer):
     def read(self, owner: Any, name: str) -> Any:
         return self.first.read(owner, name)
 
+    def given(self, owner: Any, name: str) -> bool:
+        return self.first.given(owner, name)
+
     def write(self, owner: Any, name: str, value: Any) -> None:
         self.first.write(owner, name, value)
 
@@ -72,6 +84,9 @@ class Mode(threading.local):
 
 
 mode = Mode()
+#: One entry for each `setting` that is in force, in any thread. While it is empty, every thread has its first switches,
+#: and gates save themselves the look.
+settings: list[setting] = []
 
 
 class setting(ContextDecorator):  # noqa: N801
@@ -81,7 +96,20 @@ class setting(ContextDecorator):  # noqa: N801
         self.values = values
         self.before: list[dict[str, Any]] = []
 
+    def __call__(self, function: F) -> F:
+        """Decorate a function."""
+        if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):
+            raise TypeError(f"{type(self).__name__} cannot decorate {function.__name__}, which is left and entered "
+                            f"again at each yield: write `with {type(self).__name__}():` inside it, between the yields")
+        return super().__call__(function)
+
+    def _recreate_cm(self) -> Self:
+        fresh = copy(self)                   # calls of a decorated function may overlap, in several threads
+        fresh.before = []
+        return fresh
+
     def __enter__(self) -> None:
+        settings.append(self)
         self.before.append({name: getattr(mode, name) for name in self.values})
         for name, value in self.values.items():
             setattr(mode, name, value)
@@ -89,6 +117,7 @@ class setting(ContextDecorator):  # noqa: N801
     def __exit__(self, *_: object) -> None:
         for name, value in self.before.pop().items():
             setattr(mode, name, value)
+        settings.pop()
 
 
 class no_grad(setting):  # noqa: N801
@@ -109,14 +138,40 @@ class no_grad(setting):  # noqa: N801
 
 
 class enable_grad(setting):  # noqa: N801
-    """Inside, results remember where they came from, also within `no_grad`."""
+    """Inside, results remember where they came from, also within `no_grad`.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> w = cr.Tensor(2.0, requires_grad=True)
+    >>> with cr.no_grad(), cr.enable_grad():
+    ...     (w * 3).requires_grad
+    True
+    """
 
     def __init__(self) -> None:
         super().__init__(record=True)
 
 
 class observe(setting):  # noqa: N801
-    """Let `observer` look on inside a ``with`` block, beside any observer that already does."""
+    """Let `observer` look on inside a ``with`` block, beside any observer that already does.
+
+    Parameters
+    ----------
+    observer : Observer
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> from chainrule.mode import Observer
+    >>> class Names(Observer):
+    ...     def applied(self, gate, inputs, options, result):
+    ...         print(gate.name, result.shape)
+    >>> with cr.observe(Names()):
+    ...     _ = cr.Tensor([1.0, 2.0]).exp().sum()
+    exp (2,)
+    sum ()
+    """
 
     def __init__(self, observer: Observer) -> None:
         super().__init__(observer=observer)

@@ -5,11 +5,13 @@ none of the others. Each draw takes the next stretch of its stream; where a stre
 """
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .gates.elementwise import cast
 from .gates.random import blocks, philox_bernoulli, philox_normal, philox_uniform
 from .state import read, write
 from .tensor import Tensor
@@ -17,6 +19,7 @@ from .tensor import Tensor
 __all__ = ["Generator", "bernoulli", "dropout", "init", "normal", "permutation", "seed", "shuffle", "uniform", "user"]
 
 Size = int | tuple[int, ...] | None
+turn = threading.Lock()              # two threads never take the same stretch of a stream
 
 
 class Generator:
@@ -27,9 +30,14 @@ class Generator:
     seed : int
         At least 0 and below 2⁶³.
     stream : int
-        Streams of one seed are independent.
+        From 0 to 2⁶⁴ - 1; streams of one seed are independent.
     position : int
         How many blocks of four 64-bit words have been used.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not such a number.
 
     Examples
     --------
@@ -41,46 +49,127 @@ class Generator:
 
     def __init__(self, seed: int = 0, stream: int = 3, position: int = 0) -> None:
         self.reset(seed)
-        self.stream, self.position = int(stream), int(position)
+        self.stream, self.position = _whole("a stream", stream, 64), _whole("a position", position, 64)
 
     def reset(self, seed: int) -> None:
         """Begin the stream of another seed."""
-        if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-            raise ValueError(f"a seed is a whole number from 0 to 2⁶³ - 1, got {seed!r}")
-        self.seed, self.position = int(seed), 0
+        self.seed, self.position = _whole("a seed", seed, 63), 0
 
     def _take(self, numbers: int, dtype: DTypeLike) -> tuple[Any, int, Any]:
         """Take the next stretch; give its seed, stream and first position."""
-        position = read(self, "position")
-        write(self, "position", position + blocks(numbers, dtype))
+        with turn:
+            position = read(self, "position")
+            write(self, "position", position + blocks(numbers, dtype))
         return read(self, "seed"), self.stream, position
 
     def uniform(self, low: float = 0.0, high: float = 1.0, size: Size = None, dtype: DTypeLike = np.float32) -> Tensor:
-        """Draw from [low, high) with equal probability."""
+        """Draw from [low, high) with equal probability; rounding can give `high` itself, except for 1.
+
+        Parameters
+        ----------
+        low, high : float
+        size : int or tuple of int, optional
+            The shape; a single number by default.
+        dtype : float32 or float64
+
+        Returns
+        -------
+        Tensor
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> draws = cr.random.uniform(-1.0, 1.0, size=1000)
+        >>> bool((abs(draws) <= 1).all()), draws.dtype
+        (True, dtype('float32'))
+        """
         shape, dtype = _shape(size), _floating(dtype)
         z = philox_uniform(*self._take(_count(shape), dtype), shape=shape, dtype=dtype)
-        return _tensor(z if (low, high) == (0, 1) else z * (high - low) + low)
+        return _tensor(z if (low, high) == (0, 1) else z * (high - low) + low, dtype)
 
     def normal(self, loc: float = 0.0, scale: float = 1.0, size: Size = None, dtype: DTypeLike = np.float32) -> Tensor:
-        """Draw from the normal distribution with mean `loc` and standard deviation `scale`."""
+        """Draw from the normal distribution with mean `loc` and standard deviation `scale`.
+
+        Parameters
+        ----------
+        loc, scale : float
+        size : int or tuple of int, optional
+            The shape; a single number by default.
+        dtype : float32 or float64
+
+        Returns
+        -------
+        Tensor
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> cr.random.normal(size=(2, 3)).shape
+        (2, 3)
+        """
         shape, dtype = _shape(size), _floating(dtype)
         z = philox_normal(*self._take(_count(shape) + 1 & ~1, dtype), shape=shape, dtype=dtype)
-        return _tensor(z if (loc, scale) == (0, 1) else z * scale + loc)
+        return _tensor(z if (loc, scale) == (0, 1) else z * scale + loc, dtype)
 
     def bernoulli(self, p: float = 0.5, size: Size = None, dtype: DTypeLike = np.float32) -> Tensor:
-        """Draw 1 with probability `p`, else 0."""
+        """Draw 1 with probability `p`, else 0.
+
+        Parameters
+        ----------
+        p : float
+            From 0 to 1.
+        size : int or tuple of int, optional
+            The shape; a single number by default.
+        dtype : float32 or float64
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        ValueError
+            If `p` is not a probability.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> cr.random.bernoulli(1.0, size=3)
+        Tensor([1., 1., 1.], dtype=float32)
+        """
         shape, dtype = _shape(size), _floating(dtype)
         if isinstance(p, int | float) and not 0 <= p <= 1:
             raise ValueError(f"a probability lies between 0 and 1, got {p}")
-        return _tensor(philox_bernoulli(*self._take(_count(shape), dtype), p, shape=shape, dtype=dtype))
+        return _tensor(philox_bernoulli(*self._take(_count(shape), dtype), p, shape=shape, dtype=dtype), dtype)
 
     def permutation(self, n: int) -> NDArray[np.intp]:
-        """Draw an order of the numbers from 0 to n - 1, each as likely as any other."""
+        """Draw an order of the numbers from 0 to n - 1, each as likely as any other.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        array of int, shape (n,)
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> sorted(cr.random.permutation(4).tolist())
+        [0, 1, 2, 3]
+        """
         drawn = philox_uniform(*self._take(n, np.float64), shape=(n,), dtype=np.dtype(np.float64))
         return np.argsort(drawn, kind="stable")
 
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed}, stream={self.stream}, position={self.position})"
+
+
+def _whole(what: str, value: Any, bits: int) -> int:
+    if not isinstance(value, int | np.integer) or not 0 <= value < 2**bits:
+        raise ValueError(f"{what} is a whole number from 0 to 2^{bits} - 1, got {value!r}")
+    return int(value)
 
 
 def _shape(size: Size) -> tuple[int, ...]:
@@ -98,7 +187,8 @@ def _floating(dtype: DTypeLike) -> np.dtype[Any]:
     return found
 
 
-def _tensor(z: Any) -> Tensor:
+def _tensor(z: Any, dtype: np.dtype[Any]) -> Tensor:
+    z = z if z.dtype == dtype else cast(z, dtype=dtype)          # a NumPy float64 among the bounds does not widen it
     return z if isinstance(z, Tensor) else Tensor.of(z)
 
 

@@ -6,20 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
+from heapq import heapify, heappop, heappush
 from operator import attrgetter
+from threading import RLock
 from typing import Any
 
 import numpy as np
 
 from . import gates as g
-from .gate import Gate, own
-from .mode import mode, no_grad
+from .gate import NOTHING, Gate, own
+from .mode import enable_grad, mode, no_grad
 from .state import read, write
-from .tensor import Tensor
+from .tensor import Tensor, as_tensor
 
-__all__ = ["backward", "fit", "history", "pull", "pullback"]
+__all__ = ["accumulate", "backward", "fit", "history", "pull", "pullback"]
 
 moment = attrgetter("moment")
+turn = RLock()                       # threads that go back to the same leaf add up one after the other
 released = Gate("released", lambda: None, summary="Stands where a gate was, after a backward pass has freed the graph.")
 
 
@@ -38,11 +41,20 @@ def history(*results: Tensor) -> list[Tensor]:
     return sorted(seen, key=moment)
 
 
-def fit(dx: Any, x: Any) -> Any:
+def fit(dx: Any, x: Any, gate: Any) -> Any:
     """Give a gradient the shape and the dtype of its value: sum over what was broadcast, cast what was promoted."""
     if dx.shape != x.shape:
-        dx = g.sum_to(dx, shape=x.shape) if dx.size >= x.size else g.broadcast_to(dx, shape=x.shape)
-    return dx if dx.dtype == x.dtype or x.dtype.kind != "f" else g.cast(dx, dtype=x.dtype)
+        try:
+            dx = (g.sum_to if dx.size >= x.size or not dx.size else g.broadcast_to)(dx, shape=x.shape)
+        except ValueError as error:
+            raise ValueError(f"a derivative of {gate.name} has shape {dx.shape}: an argument of shape {x.shape} does "
+                             "not broadcast to that") from error
+    if dx.dtype == x.dtype or x.dtype.kind != "f":
+        return dx
+    if dx.dtype.kind == "c":
+        raise TypeError(f"{gate.name} of a real tensor and complex numbers cannot be differentiated here; write the "
+                        "real and the imaginary part as tensors of their own")
+    return g.cast(dx, dtype=x.dtype)
 
 
 def pull(gate: Gate, dz: Any, z: Any, inputs: Sequence[Any], options: dict[str, Any], wanted: Sequence[bool]
@@ -69,7 +81,7 @@ def pull(gate: Gate, dz: Any, z: Any, inputs: Sequence[Any], options: dict[str, 
     else:
         parts = [rule(dz, z, *inputs, **options) if want and rule is not None else None
                  for want, rule in zip(wanted, gate.derivative, strict=False)]
-    return [None if part is None else fit(part, x) for part, x in zip(parts, inputs, strict=False)]
+    return [None if part is None else fit(part, x, gate) for part, x in zip(parts, inputs, strict=False)]
 
 
 def pullback(seeds: dict[Tensor, Any], *, targets: Collection[Tensor] | None = None, create_graph: bool = False,
@@ -93,88 +105,113 @@ def pullback(seeds: dict[Tensor, Any], *, targets: Collection[Tensor] | None = N
     """
     on_tensors = create_graph or mode.symbolic         # the derivatives run on tensors, and are recorded in turn
     retain_graph = retain_graph or create_graph
-    pending: dict[Tensor, Any] = {}
-    for t, seed in seeds.items():
-        if isinstance(seed, np.ndarray):
-            seed = own(seed)                           # a leaf's gradient may be the seed itself
-        pending[t] = (seed if isinstance(seed, Tensor) else Tensor.of(seed)) if on_tensors else (
-            seed.array if isinstance(seed, Tensor) else seed)
-    order = history(*seeds)
-    wanted = _leading_to(targets, order) if targets is not None else set(order)
+    goals = set(targets or ())                         # a set asks for identity; a list would compare elements
+    wanted = None if targets is None else _leading_to(goals, history(*seeds))
+    pending = {t: _prepared(seed, on_tensors) for t, seed in seeds.items()}     # what has come back so far
     found: dict[Tensor, Any] = {}
     ours: set[Tensor] = set()                          # tensors whose pending gradient nobody else can see
     observer = mode.observer
-    with no_grad() if on_tensors and not create_graph else nullcontext():
-        while order:
-            t = order.pop()                            # from the result towards the leaves
-            dz = pending.pop(t, None)
-            if dz is None:
-                continue
+    adds = observer is None and not on_tensors         # whether a pending gradient may be added to in place
+    # The results whose gradient is pending, the youngest first. Inputs are older than their result, so when a result
+    # is the youngest that is left, all that depends on it has been passed, and its gradient is complete.
+    heap = [(-t.moment, t) for t in pending if t.gate is not None]
+    heapify(heap)
+    with enable_grad() if create_graph else no_grad() if on_tensors else nullcontext():
+        while heap:
+            t = heappop(heap)[1]
+            dz = pending.pop(t)
             if t.extra is not None:
                 dz = _hooked(t, dz)
-            gate = t.gate
-            if (gate is None) if targets is None else (t in targets):
-                found[t] = dz
-            if gate is None or t not in wanted:
-                continue
+            if wanted is not None:
+                if t in goals:
+                    found[t] = dz
+                if t not in wanted:
+                    continue
+            gate: Any = t.gate
+            options, now = t.options, t.moment
             if gate is released:
                 raise RuntimeError("this part of the graph was freed by an earlier backward pass; pass "
                                    "retain_graph=True to that one")
-            inputs, options, now = t.inputs, t.options, t.moment
-            z, values = t.array, []
-            for x in inputs:
+            values, sources = [dz, t.array], []        # what the derivatives are given, and who wants a gradient
+            for x in t.inputs:
                 if isinstance(x, Tensor):
                     if x.moment > now:
                         raise _written(x, gate)
-                    x = x.array
-                values.append(x)
+                    values.append(x.array)
+                    sources.append(x if x.tracked and (wanted is None or x in wanted) else None)
+                else:
+                    values.append(x)
+                    sources.append(None)
             if on_tensors:
-                z, values = t, inputs                  # type: ignore[assignment]
+                values = [dz, t, *t.inputs]
                 if "kept" in options:
                     options = {name: value for name, value in options.items() if name != "kept"}
-            if gate.joint is not None:
-                flags = [isinstance(x, Tensor) and x in wanted for x in inputs]
-                rules: Any = gate.joint(dz, z, flags, *values, **options)
+            joint, scatters = gate.joint, gate.scatters
+            if joint is not None:
+                rules: Any = joint(dz, values[1], [x is not None for x in sources], *values[2:], **options)
             else:
                 rules = gate.derivative
-            for x, rule in zip(inputs, rules, strict=False):
-                if rule is None or not isinstance(x, Tensor) or x not in wanted:
+            for x, rule in zip(sources, rules):        # noqa: B905
+                if x is None or rule is None:
                     continue
-                if gate.joint is not None:
+                if joint is not None:
                     dx = rule
-                elif gate.scatters and x in ours and hasattr(rule, "into"):
-                    rule.into(pending[x], dz, z, *values, **options)
-                    if observer is not None:
-                        observer.pulled(t, x, pending[x])
+                elif scatters and x in ours and hasattr(rule, "into"):
+                    rule.into(pending[x], *values, **options)
                     continue
                 else:
-                    dx = rule(dz, z, *values, **options)
+                    dx = rule(*values, **options)
                 a = x.array
                 if dx.shape != a.shape or dx.dtype is not a.dtype:
-                    dx = fit(dx, a)
+                    dx = fit(dx, a, gate)
                 if observer is not None:
                     observer.pulled(t, x, dx)
-                if x not in pending:
-                    pending[x] = dx
-                    if gate.scatters and not on_tensors and hasattr(rule, "into"):
-                        ours.add(x)                    # scattered into fresh zeros
-                elif x in ours:
+                if x in ours:
                     pending[x] += dx
-                else:
+                elif x in pending:
                     pending[x] = pending[x] + dx
-                    if not on_tensors:
+                    if adds:
                         ours.add(x)
+                else:
+                    pending[x] = dx
+                    if x.gate is not None:
+                        heappush(heap, (-x.moment, x))
+                    if scatters and adds and hasattr(rule, "into"):
+                        ours.add(x)                    # scattered into fresh zeros
             if not retain_graph:
-                t.gate, t.inputs, t.options = released, (), {}      # memory goes back while the pass goes on
+                t.gate, t.inputs, t.options = released, (), NOTHING     # memory goes back while the pass goes on
+        for t, dz in pending.items():
+            if wanted is None or t in goals:
+                found[t] = _hooked(t, dz) if t.extra is not None else dz
     return found
 
 
-def _leading_to(targets: Collection[Tensor], order: list[Tensor]) -> set[Tensor]:
+def _prepared(seed: Any, on_tensors: bool) -> Any:
+    if isinstance(seed, np.ndarray):
+        seed = own(seed)                               # a leaf's gradient may be the seed itself
+    if on_tensors:
+        return seed if isinstance(seed, Tensor) else Tensor.of(seed)
+    return _lend(seed) if isinstance(seed, Tensor) else seed
+
+
+def _lend(t: Tensor) -> Any:
+    """Return the array of somebody's tensor: if he writes into the tensor later, it moves elsewhere first."""
+    t.lent = True
+    return t.array
+
+
+def _handed(dz: Any) -> Tensor:
+    """Return a gradient as a tensor for somebody who may write into it: what the pass goes on with stays as it is."""
+    if not isinstance(dz, Tensor):
+        return Tensor.of(dz, lent=True)
+    return dz if mode.symbolic else g.reshape(dz, shape=dz.shape)
+
+
+def _leading_to(targets: set[Tensor], order: list[Tensor]) -> set[Tensor]:
     """Return the tensors on a path from a target to the results."""
-    on_path: set[Tensor] = set()
-    goals = set(targets)
+    on_path = set(targets)
     for t in order:
-        if t in goals or any(isinstance(x, Tensor) and x in on_path for x in t.inputs):
+        if any(isinstance(x, Tensor) and x in on_path for x in t.inputs):
             on_path.add(t)
     return on_path
 
@@ -183,15 +220,14 @@ def _hooked(t: Tensor, dz: Any) -> Any:
     """Run the hooks of a tensor on its complete gradient, and keep it if that was asked for."""
     assert t.extra is not None
     for hook in list(t.extra.hooks.values()):
-        given = dz if isinstance(dz, Tensor) else Tensor.of(dz, lent=True)
-        changed = hook(given)
+        changed = hook(_handed(dz))
         if changed is not None:
-            changed = changed if isinstance(changed, Tensor) else Tensor(changed)
+            changed = as_tensor(changed, t.dtype)
             if changed.shape != t.shape:
                 raise ValueError(f"a gradient hook returned shape {changed.shape} for a tensor of shape {t.shape}")
-            dz = changed if isinstance(dz, Tensor) else fit(changed.array, t.array)
+            dz = _handed(changed) if isinstance(dz, Tensor) else _lend(changed)
     if t.extra.retains and t.gate is not None:
-        _accumulate(t, dz)
+        accumulate(t, dz)
     return dz
 
 
@@ -201,10 +237,12 @@ def _written(x: Tensor, gate: Gate) -> RuntimeError:
         "gradient was taken; call backward before updating, or let the gate work on a copy (.clone())")
 
 
-def _accumulate(t: Tensor, dz: Any) -> None:
-    gradient = dz if isinstance(dz, Tensor) else Tensor.of(dz, lent=True)
-    before = read(t, "grad")
-    write(t, "grad", gradient if before is None else before + gradient)
+def accumulate(t: Tensor, dz: Any) -> None:
+    """Add a gradient to `.grad` of a tensor."""
+    gradient = _handed(dz)
+    with turn:
+        before = read(t, "gradient")
+        write(t, "gradient", gradient if before is None else before + gradient)
 
 
 def backward(result: Tensor, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -214,7 +252,7 @@ def backward(result: Tensor, gradient: Any = None, *, retain_graph: bool = False
                            + ("" if mode.record else " (it was made, or this is, inside no_grad)"))
     seed = seed_for(result, gradient)
     for leaf, dx in pullback({result: seed}, create_graph=create_graph, retain_graph=retain_graph).items():
-        _accumulate(leaf, dx)
+        accumulate(leaf, dx)
 
 
 def seed_for(result: Tensor, gradient: Any) -> Any:

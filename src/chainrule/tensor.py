@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import gates as g
 from .gate import NUMPY, Gate, describe, new, own, tie
 from .mode import mode, no_grad, tick
-from .state import write
+from .state import read, write
 
 __all__ = ["Tensor", "as_tensor"]
 
@@ -91,7 +91,11 @@ class Tensor:
 
     def __init__(self, value: ArrayLike | Tensor, requires_grad: bool = False, dtype: DTypeLike | None = None,
                  name: str = "") -> None:
-        self.array = np.array(value.array if isinstance(value, Tensor) else value, dtype, order="C")
+        try:
+            self.array = np.array(value.array if isinstance(value, Tensor) else value, dtype, order="C")
+        except ValueError as error:
+            raise ValueError(f"a tensor holds numbers in rows of equal length, got {type(value).__name__}: {error}"
+                             ) from error
         if self.array.dtype.kind not in "biufc":
             raise TypeError(f"a tensor holds numbers, got {type(value).__name__} of dtype {self.array.dtype}")
         self.gradient: Tensor | None = None
@@ -183,10 +187,12 @@ class Tensor:
         return view
 
     def __float__(self) -> float:
-        return float(self.leave("float(tensor)"))
+        self.leave("float(tensor)")
+        return float(self.item())
 
     def __int__(self) -> int:
-        return int(self.leave("int(tensor)"))
+        self.leave("int(tensor)")
+        return int(self.item())
 
     def __index__(self) -> int:
         return int(self.leave("a tensor as an index of a Python sequence").__index__())
@@ -199,15 +205,21 @@ class Tensor:
 
     def __len__(self) -> int:
         if not self.array.ndim:
-            raise TypeError("len() of a tensor without axes")
+            raise TypeError("a tensor without axes has no length, and nothing to iterate over")
         return len(self.array)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
+    def __contains__(self, value: Any) -> bool:
+        return bool(g.any(self == value))
+
     def __repr__(self) -> str:
-        value = np.array2string(np.asarray(self.array), separator=", ", prefix="Tensor(", threshold=100)
+        value = np.array2string(np.asarray(self.array), separator=", ", prefix="Tensor(", threshold=100,
+                                edgeitems=3 if self.ndim < 3 else 1)
         notes = [value]
+        if self.size > 100:
+            notes.append(f"shape={self.shape}")
         if self.dtype not in (np.float64, np.int64, np.bool_):
             notes.append(f"dtype={self.dtype}")
         if self.name:
@@ -250,16 +262,15 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The accumulated gradient; it can be set to None, or to a tensor or array of this tensor's shape."""
-        return self.gradient
+        return read(self, "gradient")                  # type: ignore[no-any-return]
 
     @grad.setter
     def grad(self, value: Any) -> None:
         if value is not None:
-            if not isinstance(value, Tensor):
-                value = Tensor(value, dtype=self.dtype)
+            value = as_tensor(value, self.dtype)
             if value.shape != self.shape:
                 raise ValueError(f"a gradient has its tensor's shape {self.shape}, got {value.shape}")
-        self.gradient = value
+        write(self, "gradient", value)
 
     @property
     def name(self) -> str:
@@ -299,6 +310,11 @@ class Tensor:
         from .reverse import backward
         backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
 
+    def explain(self, target: Tensor, index: int | tuple[int, ...] | None = None, names: Any = None) -> Explanation:
+        """Explain the gradient of this value by one element of a tensor, path by path: see `chainrule.explain`."""
+        from .explain import explain
+        return explain(self, target, index, names)
+
     def retain_grad(self) -> None:
         """Keep the gradient that passes through this result in `.grad`, as a leaf does."""
         if not self.tracked:
@@ -330,6 +346,9 @@ class Tensor:
 
         It moves first if a view of it has been handed out, so that no view ever changes, and is stamped as written.
         """
+        if self.gate is not None:
+            raise RuntimeError(f"{self.name or 'this tensor'} is the result of {self.gate.name}: writing into it would "
+                               "make its gradient wrong; make a new tensor, or write to a .detach() copy")
         if self.lent or not isinstance(self.array, np.ndarray) or not self.array.flags.writeable:
             self.array, self.lent = np.array(self.array), False
         self.moment = tick()
@@ -341,7 +360,14 @@ class Tensor:
         Parameters
         ----------
         value : array_like or Tensor
-            Broadcast to this shape and converted to this dtype.
+            Broadcast to this shape and converted to this dtype. A constant: no gradient goes back to it.
+
+        Raises
+        ------
+        RuntimeError
+            If this tensor is the result of a gate.
+        ValueError
+            If the shapes do not fit.
         """
         if mode.symbolic:
             write(self, "array", g.broadcast_to(g.cast(value, dtype=self.dtype), shape=self.shape))
@@ -356,7 +382,7 @@ class Tensor:
 
     def update(self, gate: Gate, other: Any) -> Any:
         """Do an in-place operator such as ``w -= lr * w.grad``."""
-        if mode.record:
+        if mode.record or self.gate is not None:
             if self.tracked and self.gate is None:
                 raise RuntimeError(f"{self.name or 'this tensor'} requires a gradient: an in-place {gate.name} would "
                                    "change it under its graph. Update parameters inside `with no_grad():`, or write "
@@ -373,7 +399,8 @@ class Tensor:
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if mode.symbolic or self.gate is not None or (self.tracked and mode.record):
+        if mode.symbolic or self.gate is not None or (
+                mode.record and (self.tracked or (isinstance(value, Tensor) and value.tracked))):
             raise RuntimeError(f"{self.name or 'this tensor'} is part of a graph: writing into its elements would make "
                                "its gradient wrong. Use where(mask, new, old) or concatenate, write to a .detach() "
                                "copy, or, for a parameter, write inside `with no_grad():`")
@@ -392,8 +419,11 @@ class Tensor:
     copy = clone
 
     # ------------------------------------------------------------------ copying and sending
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        twin = self._without_history("deepcopy")
+        twin = self._without_history("copy")
         memo[id(self)] = twin
         if self.gradient is not None:
             twin.gradient = self.gradient.detach().clone()
@@ -421,8 +451,9 @@ class Tensor:
     __ge__, _ = g.greater_equal.operator()
     __lt__, _ = g.less.operator()
     __le__, _ = g.less_equal.operator()
-    __and__, __rand__ = g.logical_and.operator()
-    __or__, __ror__ = g.logical_or.operator()
+    __and__, __rand__ = g.bitwise_and.operator()
+    __or__, __ror__ = g.bitwise_or.operator()
+    __xor__, __rxor__ = g.bitwise_xor.operator()
     __eq__, _ = g.equal.operator()                     # type: ignore[assignment]
     __ne__, _ = g.not_equal.operator()                 # type: ignore[assignment]
 
@@ -436,7 +467,7 @@ class Tensor:
         return g.abs(self)                             # type: ignore[no-any-return]
 
     def __invert__(self) -> Tensor:
-        return g.logical_not(self)                     # type: ignore[no-any-return]
+        return g.invert(self)                          # type: ignore[no-any-return]
 
     def __round__(self, decimals: int = 0) -> Tensor:
         return g.round(self, decimals=decimals)        # type: ignore[no-any-return]
@@ -480,8 +511,9 @@ class Tensor:
     flatten = ravel
 
     def astype(self, dtype: DTypeLike) -> Tensor:
-        """Return the value in another dtype; the gradient comes back in this one."""
-        return g.cast(self, dtype=np.dtype(dtype))     # type: ignore[no-any-return]
+        """Return the value in another dtype; the gradient comes back in this one. Whole numbers are constants."""
+        dtype = np.dtype(dtype)
+        return g.cast(self if dtype.kind == "f" else self.detach(), dtype=dtype)     # type: ignore[no-any-return]
 
     def dot(self, y: Any) -> Tensor:
         """Return the product as `numpy.dot` defines it."""
@@ -490,16 +522,22 @@ class Tensor:
     # ------------------------------------------------------------------ NumPy's functions on tensors
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         stand_in = NUMPY.get(ufunc)
-        if method != "__call__" or stand_in is None or options:
-            call = f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method}"
-            if stand_in is not None and "out" in options:
-                return NotImplemented if any(isinstance(x, Tensor) for x in inputs) is False else _refuse_out(call)
-            raise TypeError(f"{call}({', '.join(options)}) has no gate, so its gradient would be lost; "
-                            "use chainrule's functions, or .detach() and .numpy() for the value alone")
-        return stand_in(*inputs)
+        if method == "__call__" and stand_in is not None and not options:
+            return stand_in(*inputs)
+        call = f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method}"
+        if "out" in options:
+            raise TypeError(f"{call}(out=...), which an in-place operator on an array is too, would write a tensor's "
+                            "value where no gradient can follow; assign the result to a name, or use .numpy()")
+        raise TypeError(f"{call}({', '.join(f'{option}=...' for option in options)}) has no gate, so its gradient "
+                        "would be lost; use chainrule's functions, or .detach() and .numpy() for the value alone")
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         stand_in = NUMPY.get(function)
+        if options.get("out") is not None:
+            raise TypeError(f"np.{function.__name__}(out=...) would write a tensor's value where no gradient can follow; "
+                            "assign the result to a name")
+        if isinstance(stand_in, Gate):
+            return stand_in.as_numpy(function, args, options)
         if stand_in is not None:
             return stand_in(*args, **options)
         if function in READS:
@@ -507,10 +545,6 @@ class Tensor:
         raise TypeError(f"np.{function.__name__} has no gate, so the gradient would be lost; use .detach() or .numpy() "
                         "for the value alone")
 
-
-def _refuse_out(call: str) -> Any:
-    raise TypeError(f"{call}(out=...) would write a tensor's value into an array and lose its gradient; "
-                    "assign the result to a name, or use .detach()")
 
 
 #: NumPy functions that only look at values or shapes, so that no gradient is lost.
@@ -563,7 +597,7 @@ def as_tensor(value: ArrayLike | Tensor, dtype: DTypeLike | None = None) -> Tens
     if isinstance(value, Tensor):
         return value if dtype is None or value.dtype == dtype else value.astype(dtype)
     if isinstance(value, np.ndarray) and (dtype is None or value.dtype == dtype) and value.dtype.kind in "biufc":
-        return Tensor.of(own(value), lent=True)
+        return Tensor.of(own(np.asarray(value)), lent=True)          # a subclass, such as np.matrix, becomes an array
     return Tensor(value, dtype=dtype)
 
 

@@ -1,13 +1,14 @@
 """Gates that act on each element by itself. NumPy broadcasts their arguments; the engine undoes it."""
 from __future__ import annotations
 
-from math import pi, sqrt as root
+from math import pi
+from math import sqrt as root
 from typing import Any
 
 import numpy as np
 
-from ..gate import gate
-from .comparison import equal, greater, greater_equal, less, less_equal
+from ..gate import Gate, gate
+from .comparison import equal, greater, greater_equal, less, less_equal, logical_or
 
 __all__ = [
     "abs", "add", "arctan", "cast", "clip", "cos", "detach", "divide", "erf", "exp", "expm1", "log", "log1p", "maximum",
@@ -21,29 +22,30 @@ PAIR = "two shapes that broadcast: equal, or 1, counted from the last axis"
 add = gate(
     "add", np.add, (lambda dz, z, x, y: dz, lambda dz, z, x, y: dz),
     formula="z = x + y", partials=("1", "1"), shapes=PAIR,
-    summary="The sum of two arguments. It hands the gradient on to both as it is.", example=">>> cr.add(3.0, 4.0)\n7.0")
+    summary="The sum of two arguments. It hands the gradient on to both as it is.",
+    example=">>> float(cr.add(3.0, 4.0))\n7.0")
 subtract = gate(
     "subtract", np.subtract, (lambda dz, z, x, y: dz, lambda dz, z, x, y: -dz),
     formula="z = x - y", partials=("1", "-1"), shapes=PAIR,
-    summary="The difference of two arguments.", example=">>> cr.subtract(3.0, 4.0)\n-1.0")
+    summary="The difference of two arguments.", example=">>> float(cr.subtract(3.0, 4.0))\n-1.0")
 multiply = gate(
     "multiply", np.multiply, (lambda dz, z, x, y: dz * y, lambda dz, z, x, y: dz * x),
     formula=r"z = x\,y", partials=("y", "x"), shapes=PAIR,
     summary="The product, element by element. Each argument receives the gradient times the other.",
-    example=">>> cr.multiply(3.0, 4.0)\n12.0")
+    example=">>> float(cr.multiply(3.0, 4.0))\n12.0")
 divide = gate(
     "divide", np.divide, (lambda dz, z, x, y: dz / y, lambda dz, z, x, y: -dz * z / y),
     formula="z = x / y", partials=("1/y", "-z/y"), shapes=PAIR, numpy=(np.true_divide,),
-    summary="The quotient, element by element.", example=">>> cr.divide(3.0, 4.0)\n0.75")
+    summary="The quotient, element by element.", example=">>> float(cr.divide(3.0, 4.0))\n0.75")
 negative = gate(
     "negative", np.negative, (lambda dz, z, x: -dz,), formula="z = -x", partials=("-1",),
-    summary="The argument with its sign turned.", example=">>> cr.negative(3.0)\n-3.0")
+    summary="The argument with its sign turned.", example=">>> float(cr.negative(3.0))\n-3.0")
 reciprocal = gate(
     "reciprocal", np.reciprocal, (lambda dz, z, x: -dz * (z * z),), formula="z = 1/x", partials=("-z^2",), method=True,
-    summary="One over the argument.", example=">>> cr.reciprocal(4.0)\n0.25")
+    summary="One over the argument.", example=">>> float(cr.reciprocal(4.0))\n0.25")
 square = gate(
     "square", np.square, (lambda dz, z, x: dz * (2 * x),), formula="z = x^2", partials=("2x",), method=True,
-    summary="The argument times itself.", example=">>> cr.square(3.0)\n9.0")
+    summary="The argument times itself.", example=">>> float(cr.square(3.0))\n9.0")
 
 
 def _slope_of_power(dz: Any, z: Any, x: Any, n: Any) -> Any:
@@ -54,7 +56,7 @@ def _slope_of_power(dz: Any, z: Any, x: Any, n: Any) -> Any:
 
 def _slope_of_exponent(dz: Any, z: Any, x: Any, n: Any) -> Any:
     still = equal(x, 0) * greater_equal(n, 0)                      # 0ⁿ stays 0 for every n > 0
-    return dz * where(still, 0, z * log(where(still, 1, x)))
+    return dz * where(still, 0, z * log(where(still, 1, cast(x, dtype=z.dtype))))
 
 
 power = gate(
@@ -62,68 +64,71 @@ power = gate(
     formula="z = x^n", partials=("n x^{n-1}", r"z \ln x"), shapes=PAIR,
     ties="at x = 0: 0 with respect to n where n ≥ 0, and 0 with respect to x where n = 0",
     summary="A base to an exponent. The derivative by the exponent is NaN for a negative base.",
-    example=">>> cr.power(3.0, 2)\n9.0")
+    example=">>> float(cr.power(3.0, 2))\n9.0")
 
 # ------------------------------------------------------------------ roots, exponentials, logarithms
 sqrt = gate(
     "sqrt", np.sqrt, (lambda dz, z, x: dz / (2 * z),), formula=r"z = \sqrt x", partials=("1/(2z)",), method=True,
-    ties="infinite at x = 0", summary="The square root.", example=">>> cr.sqrt(9.0)\n3.0")
+    ties="infinite at x = 0", summary="The square root.", example=">>> float(cr.sqrt(9.0))\n3.0")
 exp = gate(
     "exp", np.exp, (lambda dz, z, x: dz * z,), formula="z = e^x", partials=("z",), method=True,
-    summary="The exponential, its own derivative.", example=">>> cr.exp(0.0)\n1.0")
+    summary="The exponential, its own derivative.", example=">>> float(cr.exp(0.0))\n1.0")
 expm1 = gate(
     "expm1", np.expm1, (lambda dz, z, x: dz * exp(x),), formula="z = e^x - 1", partials=("e^x",), method=True,
-    summary="The exponential less one, exact for small arguments.", example=">>> cr.expm1(0.0)\n0.0")
+    summary="The exponential less one, exact for small arguments.", example=">>> float(cr.expm1(0.0))\n0.0")
 log = gate(
     "log", np.log, (lambda dz, z, x: dz / x,), formula=r"z = \ln x", partials=("1/x",), method=True,
-    summary="The natural logarithm.", example=">>> cr.log(1.0)\n0.0")
+    summary="The natural logarithm.", example=">>> float(cr.log(1.0))\n0.0")
 log1p = gate(
     "log1p", np.log1p, (lambda dz, z, x: dz / (1 + x),), formula=r"z = \ln(1 + x)", partials=("1/(1+x)",), method=True,
-    summary="The logarithm of one plus the argument, exact for small arguments.", example=">>> cr.log1p(0.0)\n0.0")
+    summary="The logarithm of one plus the argument, exact for small arguments.",
+    example=">>> float(cr.log1p(0.0))\n0.0")
 
 # ------------------------------------------------------------------ trigonometry
 sin = gate(
     "sin", np.sin, (lambda dz, z, x: dz * cos(x),), formula=r"z = \sin x", partials=(r"\cos x",), method=True,
-    summary="The sine of an angle in radians.", example=">>> cr.sin(0.0)\n0.0")
-cos = gate(
+    summary="The sine of an angle in radians.", example=">>> float(cr.sin(0.0))\n0.0")
+cos: Gate = gate(
     "cos", np.cos, (lambda dz, z, x: -dz * sin(x),), formula=r"z = \cos x", partials=(r"-\sin x",), method=True,
-    summary="The cosine of an angle in radians.", example=">>> cr.cos(0.0)\n1.0")
+    summary="The cosine of an angle in radians.", example=">>> float(cr.cos(0.0))\n1.0")
 tan = gate(
     "tan", np.tan, (lambda dz, z, x: dz * (1 + z * z),), formula=r"z = \tan x", partials=("1 + z^2",), method=True,
-    summary="The tangent of an angle in radians.", example=">>> cr.tan(0.0)\n0.0")
+    summary="The tangent of an angle in radians.", example=">>> float(cr.tan(0.0))\n0.0")
 arctan = gate(
     "arctan", np.arctan, (lambda dz, z, x: dz / (1 + x * x),), formula=r"z = \arctan x", partials=("1/(1+x^2)",),
-    method=True, summary="The angle in radians, from -π/2 to π/2, with this tangent.", example=">>> cr.arctan(0.0)\n0.0")
+    method=True, summary="The angle in radians, from -π/2 to π/2, with this tangent.",
+    example=">>> float(cr.arctan(0.0))\n0.0")
 
 # ------------------------------------------------------------------ what neurons do
 tanh = gate(
     "tanh", np.tanh, (lambda dz, z, x: dz * (1 - z * z),), formula=r"z = \tanh x", partials=("1 - z^2",), method=True,
-    summary="The hyperbolic tangent, from -1 to 1.", example=">>> cr.tanh(0.0)\n0.0")
+    summary="The hyperbolic tangent, from -1 to 1.", example=">>> float(cr.tanh(0.0))\n0.0")
 
 
 def _sigmoid(x: Any, out: Any = None) -> Any:
-    z = np.multiply(x, 0.5, out=out)                               # (1 + tanh(x/2)) / 2 never overflows
+    z = np.subtract(0.0, x, out=out)
     if out is None and isinstance(z, np.ndarray):
         out = z
-    z = np.tanh(z, out=out)
+    with np.errstate(over="ignore"):                               # 1/(1 + ∞) is 0, as it should be
+        z = np.exp(z, out=out)
     z = np.add(z, 1, out=out)
-    return np.multiply(z, 0.5, out=out)
+    return np.reciprocal(z, out=out)
 
 
 sigmoid = gate(
     "sigmoid", _sigmoid, (lambda dz, z, x: dz * (z * (1 - z)),), formula="z = 1/(1 + e^{-x})", partials=("z(1-z)",),
-    method=True, out=True, summary="The logistic function, from 0 to 1; exact for arguments of any size.",
-    example=">>> cr.sigmoid(0.0)\n0.5")
+    method=True, out=True, summary="The logistic function, from 0 to 1. No argument is too large for it.",
+    example=">>> float(cr.sigmoid(0.0))\n0.5")
 relu = gate(
     "relu", lambda x, out=None: np.maximum(x, 0, out=out), (lambda dz, z, x: dz * greater(z, 0),),
     formula=r"z = \max(x, 0)", partials=("[x > 0]",), method=True, out=True, ties="0 at x = 0",
     summary="The rectified linear unit: the argument where it is positive, else 0.",
     source="Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML 2010",
-    example=">>> cr.relu(-3.0)\n0.0")
+    example=">>> float(cr.relu(-3.0))\n0.0")
 
 
 def _softplus(x: Any) -> Any:
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))         # the exponential's argument is never positive
+    return np.maximum(x, 0) + np.log1p(np.exp(0.0 - np.abs(x)))    # the exponential's argument is never positive
 
 
 softplus = gate(
@@ -157,9 +162,9 @@ def _polynomial(x: Any, table: tuple[float, ...]) -> Any:
 
 
 def _erf(x: Any) -> Any:
-    size = np.minimum(np.abs(x), 6)                                # erf(6) is 1 to the last bit of a float64
+    size = np.minimum(np.abs(x), 6.0)                              # erf(6) is 1 to the last bit of a float64
     near = np.minimum(size, 0.5)
-    far = 1 - np.exp(-size * size) * _rational(size, _FAR)
+    far = 1 - np.exp(-(size * size)) * _rational(size, _FAR)
     return np.copysign(np.where(size < 0.46875, near * _rational(near * near, _NEAR), far), x)
 
 
@@ -173,22 +178,23 @@ erf = gate(
 # ------------------------------------------------------------------ sizes, choices
 abs = gate(
     "abs", np.absolute, (lambda dz, z, x: dz * sign(x),), formula="z = |x|", partials=(r"\operatorname{sign} x",),
-    method=True, ties="0 at x = 0", numpy=(np.fabs,), summary="The absolute value.", example=">>> cr.abs(-3.0)\n3.0")
-sign = gate(
+    method=True, ties="0 at x = 0", numpy=(np.fabs,), summary="The absolute value.",
+    example=">>> float(cr.abs(-3.0))\n3.0")
+sign: Gate = gate(
     "sign", np.sign, (lambda dz, z, x: dz * 0,), formula=r"z = \operatorname{sign} x", partials=("0",), method=True,
-    ties="0 everywhere, also at the step", summary="-1, 0 or 1.", example=">>> cr.sign(-3.0)\n-1.0")
+    ties="0 everywhere, also at the step", summary="-1, 0 or 1.", example=">>> float(cr.sign(-3.0))\n-1.0")
 # A tie shares the gradient equally. Halving after the comparison keeps the dtype: bool * 0.5 would be a float64.
 maximum = gate(
     "maximum", np.maximum, (lambda dz, z, x, y: dz * greater(x, y) + dz * equal(x, y) / 2,
                             lambda dz, z, x, y: dz * less(x, y) + dz * equal(x, y) / 2),
     formula=r"z = \max(x, y)", partials=("[x > y]", "[x < y]"), shapes=PAIR, ties="1/2 to each where x = y",
     summary="The larger of two arguments. It routes the gradient to the one that won.",
-    example=">>> cr.maximum(3.0, 4.0)\n4.0")
+    example=">>> float(cr.maximum(3.0, 4.0))\n4.0")
 minimum = gate(
     "minimum", np.minimum, (lambda dz, z, x, y: dz * less(x, y) + dz * equal(x, y) / 2,
                             lambda dz, z, x, y: dz * greater(x, y) + dz * equal(x, y) / 2),
     formula=r"z = \min(x, y)", partials=("[x < y]", "[x > y]"), shapes=PAIR, ties="1/2 to each where x = y",
-    summary="The smaller of two arguments.", example=">>> cr.minimum(3.0, 4.0)\n3.0")
+    summary="The smaller of two arguments.", example=">>> float(cr.minimum(3.0, 4.0))\n3.0")
 
 
 def _inside(dz: Any, z: Any, x: Any, a_min: Any = None, a_max: Any = None) -> Any:
@@ -204,7 +210,7 @@ def _below(dz: Any, z: Any, x: Any, a_min: Any = None, a_max: Any = None) -> Any
 
 def _above(dz: Any, z: Any, x: Any, a_min: Any = None, a_max: Any = None) -> Any:
     out = greater(x, a_max)
-    return dz * out if a_min is None else dz * maximum(out, less(a_max, a_min))
+    return dz * out if a_min is None else dz * logical_or(out, less(a_max, a_min))
 
 
 def _clip(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None) -> Any:
@@ -217,8 +223,8 @@ clip = gate(
     "clip", _clip, (_inside, _below, _above), formula=r"z = \min(\max(x, a), b)", method=True, out=True,
     partials=(r"[a \le x \le b]", "[x < a]", "[x > b]"), shapes="three shapes that broadcast; None for no bound",
     ties="at a bound, 1 with respect to x and 0 with respect to the bound", numpy=(np.clip,),
-    summary="The argument, kept between two bounds.", example=">>> cr.clip(3.0, -1.0, 1.0)\n1.0")
-where = gate(
+    summary="The argument, kept between two bounds.", example=">>> float(cr.clip(3.0, -1.0, 1.0))\n1.0")
+where: Gate = gate(
     "where", lambda condition, x, y: np.where(condition, x, y),
     (None, lambda dz, z, c, x, y: where(c, dz, 0), lambda dz, z, c, x, y: where(c, 0, dz)),
     formula=r"z = c \,?\, x : y", partials=("", "[c]", r"[\neg c]"), shapes="three shapes that broadcast",
@@ -230,8 +236,10 @@ the argument safe inside the branch as well: ``where(x > 0, log(where(x > 0, x, 
 
 # ------------------------------------------------------------------ the same value, otherwise kept
 cast = gate(
-    "cast", lambda x, dtype: np.asarray(x).astype(dtype), (lambda dz, z, x, dtype: dz,), formula="z = x",
-    partials=("1",), summary="The argument in another dtype; its gradient comes back in the argument's own.",
+    "cast", lambda x, dtype: np.asarray(x).astype(dtype),
+    (lambda dz, z, x, dtype: dz if z.dtype.kind == "f" else dz * 0,), formula="z = x",
+    partials=("1",), summary="The argument in another floating-point dtype; its gradient comes back in its own.",
+    about={"dtype": "dtype\n    Of floating-point numbers; `Tensor.astype` also makes integers, which are constants."},
     example=">>> cr.cast([1.5], 'float32')\narray([1.5], dtype=float32)")
 detach = gate(
     "detach", lambda x: x, view=True, method=True, formula="z = x",

@@ -1,14 +1,16 @@
 """Products of matrices, and norms."""
 from __future__ import annotations
 
+from math import prod as product
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
 
 from ..gate import gate, stands_for
-from .comparison import equal
+from .comparison import ALONG, equal
 from .elementwise import multiply, where
-from .reduction import _spread
+from .reduction import _spread, _sum
 from .shaping import expand_dims, reshape, swapaxes
 
 __all__ = ["dot", "einsum", "linear", "matmul", "norm2"]
@@ -45,7 +47,7 @@ matmul = gate(
 
 @stands_for(np.dot)
 def dot(x: Any, y: Any) -> Any:
-    """Multiply as `numpy.dot` does.
+    r"""Multiply as `numpy.dot` does.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def dot(x: Any, y: Any) -> Any:
     -------
     tensor or array
         For two vectors the inner product, for two matrices the matrix product, and in general
-        :math:`z_{\\dots i \\dots j} = \\sum_k x_{\\dots i k} y_{\\dots k j}` over all pairs of the leading axes.
+        :math:`z_{\dots i \dots j} = \sum_k x_{\dots i k} y_{\dots k j}` over all pairs of the leading axes.
 
     Examples
     --------
@@ -90,7 +92,8 @@ def _d_weight(dz: Any, z: Any, x: Any, w: Any, b: Any = None) -> Any:
     if x.ndim == 1:
         return expand_dims(dz, axis=-1) * x
     if x.ndim > 2:
-        dz, x = reshape(dz, shape=(-1, dz.shape[-1])), reshape(x, shape=(-1, x.shape[-1]))
+        rows = product(x.shape[:-1])
+        dz, x = reshape(dz, shape=(rows, dz.shape[-1])), reshape(x, shape=(rows, x.shape[-1]))
     return dz.T @ x
 
 
@@ -106,6 +109,8 @@ linear = gate(
 
 def _terms(subscripts: str, count: int) -> tuple[list[str], str]:
     """Split the subscripts into one term for each operand and one for the result, the implicit result written out."""
+    if not isinstance(subscripts, str):
+        raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik', got {type(subscripts).__name__}")
     left, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != count:
@@ -121,47 +126,47 @@ def _einsum(*operands: Any, subscripts: str) -> Any:
     return np.einsum(f"{','.join(terms)}->{result}", *operands, optimize=len(operands) > 2)
 
 
+def _spelled(terms: list[str], result: str, operands: tuple[Any, ...]) -> tuple[list[str], str, list[str]]:
+    """Write a letter for each axis under an ellipsis; give the letters that are left, too."""
+    free = [i for i in ascii_letters if i not in "".join(terms)]
+    hidden = [len(x.shape) - len(term) + 3 if "..." in term else 0 for term, x in zip(terms, operands, strict=True)]
+    dots, free = free[:max(hidden)], free[max(hidden):]
+    terms = [term.replace("...", "".join(dots[len(dots) - n:])) for term, n in zip(terms, hidden, strict=True)]
+    return terms, result.replace("...", "".join(dots)), free
+
+
 def _d_einsum(dz: Any, z: Any, wanted: list[bool], *operands: Any, subscripts: str) -> list[Any]:
     """The derivative by one operand is the einsum of `dz` with the other operands.
 
     An index that stands in no other term was summed away: it is brought back by a factor of ones. A diagonal
     (``ii->i``) is a product with the identity.
     """
-    terms, result = _terms(subscripts, len(operands))
+    terms, result, free = _spelled(*_terms(subscripts, len(operands)), operands)
     gradients: list[Any] = []
     for k, (term, x, want) in enumerate(zip(terms, operands, wanted, strict=True)):
         if not want:
             gradients.append(None)
             continue
-        names, factors = [result], [dz]
-        for i, other in enumerate(operands):
-            if i != k:
-                names.append(terms[i])
-                factors.append(other)
-        free = iter(sorted(set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") - set(subscripts)))
-        distinct, dots = "", term.find("...")
-        plain = term.replace("...", "")
-        for place, index in enumerate(plain):
-            axis = place if dots < 0 or place < dots else place - len(plain)
-            if index in distinct:
-                again = next(free)
+        names, factors = [result, *terms[:k], *terms[k + 1:]], [dz, *operands[:k], *operands[k + 1:]]
+        target, letters = "", iter(free)
+        for index, n in zip(term, x.shape, strict=True):
+            if index in target:
+                again = next(letters)
                 names.append(index + again)
-                factors.append(np.eye(x.shape[axis], dtype=dz.dtype))
+                factors.append(np.eye(n, dtype=dz.dtype))
                 index = again
-            distinct += index
-            if not any(index in name for name in names):
+            elif n not in [f.shape[name.index(index)] for name, f in zip(names, factors, strict=True) if index in name]:
                 names.append(index)
-                factors.append(np.ones(x.shape[axis], dz.dtype))
-        if dots >= 0:
-            distinct = distinct[:dots] + "..." + distinct[dots:]
-            if not any("..." in name for name in names):
-                names[0], factors[0] = "..." + names[0], dz
-        gradients.append(_einsum_gate(*factors, subscripts=f"{','.join(names)}->{distinct}"))
+                factors.append(np.ones(n, dz.dtype))
+            target += index
+        gradients.append(_einsum_gate(*factors, subscripts=f"{','.join(names)}->{target}"))
     return gradients
 
 
 _einsum_gate = gate(
-    "einsum", _einsum, joint=_d_einsum, formula=r"z = \sum \prod_k x_k", partials=(r"\sum dz \prod_{j \ne k} x_j",),
+    "einsum", _einsum, joint=_d_einsum, view=True, formula=r"z = \sum \prod_k x_k",
+    partials=(r"\sum dz \prod_{j \ne k} x_j",),
+    about={"subscripts": "str\n    One letter for each axis of each operand, as `numpy.einsum` takes them."},
     summary="Products of elements summed over the indices that the result does not name.",
     example=">>> cr.einsum('ij,j->i', [[1.0, 2.0]], [3.0, 4.0])\narray([11.])")
 
@@ -199,15 +204,15 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 
 
 def _norm2(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.sqrt(np.add.reduce(np.square(x), axis=axis, keepdims=keepdims))
+    return np.sqrt(_sum(np.square(x), axis, keepdims))
 
 
 def _d_norm2(dz: Any, z: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    z = _spread(z, axis, keepdims)
-    return _spread(dz, axis, keepdims) * (x / where(equal(z, 0), 1, z))
+    z = _spread(z, x, axis, keepdims)
+    return _spread(dz, x, axis, keepdims) * (x / where(equal(z, 0), 1, z))
 
 
 norm2 = gate(
-    "norm2", _norm2, (_d_norm2,), formula=r"z = \sqrt{\sum_i x_i^2}", partials=("x/z",),
+    "norm2", _norm2, (_d_norm2,), formula=r"z = \sqrt{\sum_i x_i^2}", partials=("x/z",), about=ALONG,
     ties="0 at x = 0", summary="The Euclidean length along axes; `chainrule.linalg.norm` has the other norms.",
     example=">>> float(cr.linalg.norm([3.0, 4.0]))\n5.0")

@@ -18,19 +18,21 @@ __all__ = ["blocks", "philox_bernoulli", "philox_normal", "philox_uniform"]
 
 
 class _Philox(threading.local):
-    """One bit generator a thread, set to a position for each draw."""
+    """One bit generator a thread, made at its first draw (`numpy.random` loads slowly), set to a position for each."""
 
-    def __init__(self) -> None:
-        self.bits = np.random.Philox(0)
-        self.numbers = np.random.Generator(self.bits)
+    bits: Any = None
+    numbers: Any = None
 
     def at(self, seed: int, stream: int, position: int) -> np.random.Generator:
+        if self.bits is None:
+            self.bits = np.random.Philox(0)
+            self.numbers = np.random.Generator(self.bits)
         key = np.array([seed & 0xFFFF_FFFF_FFFF_FFFF, stream], np.uint64)
         counter = np.array([position, 0, 0, 0], np.uint64)
         self.bits.state = {
             "bit_generator": "Philox", "buffer": np.zeros(4, np.uint64), "buffer_pos": 4, "has_uint32": 0,
             "uinteger": 0, "state": {"counter": counter, "key": key}}
-        return self.numbers
+        return self.numbers                            # type: ignore[no-any-return]
 
 
 _philox = _Philox()
@@ -38,7 +40,7 @@ _philox = _Philox()
 
 def blocks(numbers: int, dtype: Any) -> int:
     """Count the Philox blocks that so many uniform numbers of a dtype use: 8 of float32 or 4 of float64 a block."""
-    return -(-numbers * np.dtype(dtype).itemsize // 32)
+    return -int(-numbers * np.dtype(dtype).itemsize // 32)
 
 
 def _size(shape: tuple[int, ...]) -> int:
@@ -59,19 +61,24 @@ def _normal(seed: int, stream: int, position: int, *, shape: tuple[int, ...], dt
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:n].reshape(shape)
 
 
-def _bernoulli(seed: int, stream: int, position: int, p: Any, *, shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
+def _bernoulli(seed: int, stream: int, position: int, p: Any, *, shape: tuple[int, ...], dtype: Any = np.float32
+               ) -> Any:
     return (_uniform(seed, stream, position, shape=shape, dtype=dtype) < p).astype(dtype)
 
 
+WHERE = "whole numbers: the generator's key is (seed, stream), its counter the position"
+DRAW = {"shape": "tuple of int\n    How many to draw.", "dtype": "dtype\n    float32 or float64."}
+
 philox_uniform = gate(
-    "philox_uniform", _uniform, out=True, formula=r"z \sim U[0, 1)",
+    "philox_uniform", _uniform, out=True, about=DRAW, shapes=WHERE, formula=r"z \sim U[0, 1)",
     summary="Uniform numbers in [0, 1): the multiples of 2⁻²⁴ (float32) or 2⁻⁵³ (float64).",
     example=">>> cr.philox_uniform(0, 0, 0, shape=(2,)).dtype\ndtype('float32')")
 philox_normal = gate(
-    "philox_normal", _normal, formula=r"z \sim N(0, 1)",
+    "philox_normal", _normal, about=DRAW, shapes=WHERE, formula=r"z \sim N(0, 1)",
     source="Box and Muller, A Note on the Generation of Random Normal Deviates, Ann. Math. Stat. 29, 1958",
     summary="Standard normal numbers by the Box–Muller transform of uniform ones.",
     example=">>> cr.philox_normal(0, 0, 0, shape=(2,)).shape\n(2,)")
 philox_bernoulli = gate(
-    "philox_bernoulli", _bernoulli, formula=r"z \sim B(p)", summary="Ones with probability `p`, else zeros.",
+    "philox_bernoulli", _bernoulli, about=DRAW, shapes=WHERE, formula=r"z \sim B(p)",
+    summary="Ones with probability `p`, else zeros.",
     example=">>> cr.philox_bernoulli(0, 0, 0, 1.0, shape=(2,))\narray([1., 1.], dtype=float32)")

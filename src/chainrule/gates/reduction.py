@@ -8,26 +8,27 @@ from typing import Any
 import numpy as np
 
 from ..gate import gate
-from .comparison import equal
+from .comparison import ALONG, equal
 from .elementwise import cast, exp, where
 from .shaping import broadcast_to, concatenate, expand_dims, flip, moveaxis, reshape
 
 __all__ = ["cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax", "std", "sum", "sum_to", "var"]
 
 Axis = int | tuple[int, ...] | None
-ALONG = "an axis, a tuple of axes, or None for all of them"
+SCORES = {"axis": "int, tuple of int or None\n    Along which axes the probabilities add up to 1."}
+MOMENT = {**ALONG, "ddof": "float\n    What is taken off the count: 0 as NumPy does, 1 for the unbiased estimate."}
 
 
-def _spread(dz: Any, axis: Axis, keepdims: bool) -> Any:
-    """Give a reduced value its axes back, so that it broadcasts against what was reduced."""
-    return dz if axis is None or keepdims else expand_dims(dz, axis=axis)
+def _spread(dz: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """Give a reduced value its axes back, so that it broadcasts against `x`, which was reduced."""
+    return dz if axis is None or keepdims or not x.ndim else expand_dims(dz, axis=axis)
 
 
 def _count(x: Any, axis: Axis) -> int:
     """Count the elements that go into one."""
-    if axis is None:
+    if axis is None or not x.ndim:
         return int(x.size)
-    return product(x.shape[i] for i in ((axis,) if isinstance(axis, int) else axis))
+    return product(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 # ------------------------------------------------------------------ sums
@@ -36,11 +37,11 @@ def _sum(x: Any, axis: Axis = None, keepdims: bool = False, out: Any = None) -> 
 
 
 def _d_sum(dz: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return broadcast_to(_spread(dz, axis, keepdims), shape=x.shape)
+    return broadcast_to(_spread(dz, x, axis, keepdims), shape=x.shape)
 
 
 sum = gate(
-    "sum", _sum, (_d_sum,), formula=r"z = \sum_i x_i", partials=("1",), shapes=ALONG, numpy=(np.sum,), method=True,
+    "sum", _sum, (_d_sum,), formula=r"z = \sum_i x_i", partials=("1",), about=ALONG, numpy=(np.sum,), method=True,
     out=True, summary="The sum along axes. It hands the gradient to every element.",
     example=">>> float(cr.sum([1.0, 2.0, 3.0]))\n6.0")
 
@@ -58,6 +59,8 @@ def _sum_to(x: Any, shape: tuple[int, ...], out: Any = None) -> Any:
         return np.dot(_ones(x.shape[0], x.dtype), x, out=out)      # the gradient of a bias: 2 to 5 times faster so
     if shape == x.shape[lead:]:
         return np.add.reduce(x, axis=0 if lead == 1 else tuple(range(lead)), out=out)
+    if any(n not in (1, m) for n, m in zip(reversed(shape), reversed(x.shape), strict=False)):
+        raise ValueError(f"{shape} does not broadcast to {x.shape}")
     axes = tuple(i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 != x.shape[i]))
     if out is None:
         return np.add.reduce(x, axis=axes).reshape(shape)
@@ -68,7 +71,7 @@ def _sum_to(x: Any, shape: tuple[int, ...], out: Any = None) -> Any:
 
 sum_to = gate(
     "sum_to", _sum_to, (lambda dz, z, x, shape: broadcast_to(dz, shape=x.shape),), formula=r"z = \sum_i x_i",
-    partials=("1",), out=True,
+    partials=("1",), out=True, about={"shape": "tuple of int\n    One that broadcasts to the shape of `x`."},
     summary="The sum over whatever was broadcast, back to a smaller shape: the transpose of broadcasting.",
     example=">>> cr.sum_to(np.ones((3, 2)), (2,))\narray([3., 3.])")
 
@@ -84,23 +87,23 @@ def _d_cumsum(dz: Any, z: Any, x: Any, axis: int | None = None) -> Any:
 
 cumsum = gate(
     "cumsum", _cumsum, (_d_cumsum,), formula=r"z_i = \sum_{j \le i} x_j", partials=(r"[j \le i]",), method=True,
-    out=True, numpy=(np.cumsum,), summary="The running sum along an axis, or of the flattened array.",
-    example=">>> cr.cumsum([1.0, 2.0, 3.0])\narray([1., 3., 6.])")
+    out=True, numpy=(np.cumsum,), about={"axis": "int or None\n    Along which axis; None for the flattened array."},
+    summary="The running sum.", example=">>> cr.cumsum([1.0, 2.0, 3.0])\narray([1., 3., 6.])")
 
 # ------------------------------------------------------------------ moments
 
 
 def _mean(x: Any, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
     x = np.asarray(x)
-    return np.true_divide(np.add.reduce(x, axis=axis, keepdims=keepdims), _count(x, axis), out=out)
+    return np.true_divide(_sum(x, axis, keepdims), _count(x, axis), out=out)
 
 
 def _d_mean(dz: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return broadcast_to(_spread(dz, axis, keepdims) / _count(x, axis), shape=x.shape)
+    return broadcast_to(_spread(dz, x, axis, keepdims) / _count(x, axis), shape=x.shape)
 
 
 mean = gate(
-    "mean", _mean, (_d_mean,), formula=r"z = \frac1n \sum_i x_i", partials=("1/n",), shapes=ALONG, numpy=(np.mean,),
+    "mean", _mean, (_d_mean,), formula=r"z = \frac1n \sum_i x_i", partials=("1/n",), about=ALONG, numpy=(np.mean,),
     method=True, out=True, summary="The mean along axes.", example=">>> float(cr.mean([1.0, 2.0, 3.0]))\n2.0")
 
 
@@ -110,13 +113,13 @@ def _var(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> 
 
 def _d_var(dz: Any, z: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
     away = x - mean(x, axis=axis, keepdims=True)
-    return _spread(dz, axis, keepdims) * (away * (2 / (_count(x, axis) - ddof)))
+    return _spread(dz, x, axis, keepdims) * 2 / (_count(x, axis) - ddof) * away
 
 
 var = gate(
-    "var", _var, (_d_var,), formula=r"z = \frac{1}{n - d} \sum_i (x_i - \bar x)^2", shapes=ALONG, method=True,
+    "var", _var, (_d_var,), formula=r"z = \frac{1}{n - d} \sum_i (x_i - \bar x)^2", about=MOMENT, method=True,
     partials=(r"\frac{2}{n-d} (x - \bar x)",), numpy=(np.var,),
-    summary="The variance along axes; `ddof` is what is taken off the count (NumPy's default 0, unbiased with 1).",
+    summary="The variance along axes.",
     example=">>> float(cr.var([1.0, 3.0]))\n1.0")
 
 
@@ -125,15 +128,15 @@ def _std(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> 
 
 
 def _d_std(dz: Any, z: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    z = _spread(z, axis, keepdims)
+    dz, z = _spread(dz, x, axis, keepdims), _spread(z, x, axis, keepdims)
     away = x - mean(x, axis=axis, keepdims=True)
-    return _spread(dz, axis, keepdims) * (away / ((_count(x, axis) - ddof) * where(equal(z, 0), 1, z)))
+    return dz / (where(equal(z, 0), 1, z) * (_count(x, axis) - ddof)) * away
 
 
 std = gate(
-    "std", _std, (_d_std,), formula=r"z = \sqrt{\frac{1}{n - d} \sum_i (x_i - \bar x)^2}", shapes=ALONG, method=True,
+    "std", _std, (_d_std,), formula=r"z = \sqrt{\frac{1}{n - d} \sum_i (x_i - \bar x)^2}", about=MOMENT, method=True,
     partials=(r"\frac{x - \bar x}{(n-d)\,z}",), numpy=(np.std,), ties="0 where all elements are equal",
-    summary="The standard deviation along axes; `ddof` as for `var`.", example=">>> float(cr.std([1.0, 3.0]))\n1.0")
+    summary="The standard deviation along axes.", example=">>> float(cr.std([1.0, 3.0]))\n1.0")
 
 # ------------------------------------------------------------------ extremes and products
 
@@ -147,16 +150,16 @@ def _min(x: Any, axis: Axis = None, keepdims: bool = False, out: Any = None) -> 
 
 
 def _d_extreme(dz: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    winners = cast(equal(x, _spread(z, axis, keepdims)), dtype=x.dtype)
-    return _spread(dz, axis, keepdims) * (winners / sum(winners, axis=axis, keepdims=True))
+    winners = cast(equal(x, _spread(z, x, axis, keepdims)), dtype=x.dtype)
+    return _spread(dz, x, axis, keepdims) * (winners / sum(winners, axis=axis, keepdims=True))
 
 
 max = gate(
-    "max", _max, (_d_extreme,), formula=r"z = \max_i x_i", partials=("[x = z]/n",), shapes=ALONG, method=True,
+    "max", _max, (_d_extreme,), formula=r"z = \max_i x_i", partials=("[x = z]/n",), about=ALONG, method=True,
     numpy=(np.max, np.amax), out=True, ties="shared equally among the n elements that attain the maximum",
     summary="The largest element along axes.", example=">>> float(cr.max([1.0, 3.0, 2.0]))\n3.0")
 min = gate(
-    "min", _min, (_d_extreme,), formula=r"z = \min_i x_i", partials=("[x = z]/n",), shapes=ALONG, method=True,
+    "min", _min, (_d_extreme,), formula=r"z = \min_i x_i", partials=("[x = z]/n",), about=ALONG, method=True,
     numpy=(np.min, np.amin), out=True, ties="shared equally among the n elements that attain the minimum",
     summary="The smallest element along axes.", example=">>> float(cr.min([1.0, 3.0, 2.0]))\n1.0")
 
@@ -173,72 +176,84 @@ def _others(x: Any) -> Any:
     """
     n = x.shape[-1]
     if n == 1:
-        return x * 0 + 1
+        return _one(x, x.shape)
     if n % 2:
-        x = concatenate([x, broadcast_to(cast(1, dtype=x.dtype), shape=(*x.shape[:-1], 1))], axis=-1)
+        x = concatenate([x, _one(x, (*x.shape[:-1], 1))], axis=-1)
     pairs = reshape(x, shape=(*x.shape[:-1], -1, 2))
     above = _others(pairs[..., 0] * pairs[..., 1])
     return reshape(expand_dims(above, axis=-1) * flip(pairs, axis=-1), shape=x.shape)[..., :n]
 
 
+def _one(x: Any, shape: tuple[int, ...]) -> Any:
+    return broadcast_to(cast(1, dtype=x.dtype), shape=shape)
+
+
 def _d_prod(dz: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    dz = _spread(dz, x, axis, keepdims)
     if not x.size:
-        return dz * x if axis is None else _spread(dz, axis, keepdims) * x
-    ndim = len(x.shape)
-    axes = tuple(range(ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-    last = tuple(range(ndim - len(axes), ndim))
+        return dz * x
+    axes = tuple(range(x.ndim)) if axis is None or not x.ndim else axis if isinstance(axis, tuple) else (axis,)
+    last = tuple(range(x.ndim - len(axes), x.ndim))
     moved = moveaxis(x, source=axes, destination=last)
-    others = reshape(_others(reshape(moved, shape=(*moved.shape[:ndim - len(axes)], _count(x, axes)))),
-                     shape=moved.shape)
-    return _spread(dz, axis, keepdims) * moveaxis(others, source=last, destination=axes)
+    others = _others(reshape(moved, shape=(*moved.shape[:x.ndim - len(axes)], _count(x, axes))))
+    return dz * moveaxis(reshape(others, shape=moved.shape), source=last, destination=axes)
 
 
 prod = gate(
-    "prod", _prod, (_d_prod,), formula=r"z = \prod_i x_i", partials=(r"\prod_{j \ne i} x_j",), shapes=ALONG,
+    "prod", _prod, (_d_prod,), formula=r"z = \prod_i x_i", partials=(r"\prod_{j \ne i} x_j",), about=ALONG,
     method=True, out=True, numpy=(np.prod,), summary="The product along axes; right for zeros too.",
     example=">>> float(cr.prod([2.0, 3.0, 4.0]))\n24.0")
 
 # ------------------------------------------------------------------ exponentials and their sums
 
 
+def _top(x: Any, axis: Axis) -> Any:
+    """Give the largest element along axes, which stay; 0 where there is none."""
+    return (np.maximum if np.size(x) else np.add).reduce(x, axis=axis, keepdims=True)
+
+
 def _logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    x = np.asarray(x)
-    top = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf if x.size == 0 else np._NoValue)
+    top = _top(x, axis)
     top = np.where(np.isfinite(top), top, 0)                       # ∞ - ∞ would be NaN
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         z = np.log(np.add.reduce(np.exp(x - top), axis=axis, keepdims=True)) + top
     return z if keepdims else np.squeeze(z, axis=axis)[()]
 
 
+def _d_logsumexp(dz: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    z = _spread(z, x, axis, keepdims)
+    return _spread(dz, x, axis, keepdims) * exp(x - where(equal(z, -np.inf), 0, z))
+
+
 logsumexp = gate(
-    "logsumexp", _logsumexp,
-    (lambda dz, z, x, axis=None, keepdims=False: _spread(dz, axis, keepdims) * exp(x - _spread(z, axis, keepdims)),),
-    formula=r"z = \ln \sum_i e^{x_i}", partials=("e^{x_i - z}",), shapes=ALONG, method=True,
-    summary="The logarithm of a sum of exponentials, exact for arguments of any size.",
+    "logsumexp", _logsumexp, (_d_logsumexp,), formula=r"z = \ln \sum_i e^{x_i}", partials=("e^{x_i - z}",),
+    about=ALONG, method=True, ties="0 where all elements are -∞",
+    summary="The logarithm of a sum of exponentials. No argument is too large for it.",
     example=">>> float(cr.logsumexp([1000.0, 1000.0]) - 1000.0) == np.log(2)\nTrue")
 
 
-def _log_softmax(x: Any, axis: int = -1, out: Any = None) -> Any:
-    z = np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=out)
-    return np.subtract(z, np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True)), out=z)
+def _log_softmax(x: Any, axis: Axis = -1, out: Any = None) -> Any:
+    z = np.subtract(x, _top(x, axis), out=out)
+    with np.errstate(divide="ignore"):                             # the logarithm of no sum at all
+        return np.subtract(z, np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True)), out=out)
 
 
 log_softmax = gate(
     "log_softmax", _log_softmax, (lambda dz, z, x, axis=-1: dz - exp(z) * sum(dz, axis=axis, keepdims=True),),
     formula=r"z_i = x_i - \ln \sum_j e^{x_j}", partials=(r"\delta_{ij} - e^{z_j}",), method=True, out=True,
-    summary="The logarithm of softmax, exact for scores of any size.",
+    about=SCORES,
+    summary="The logarithm of softmax. No score is too large for it.",
     example=">>> float(cr.log_softmax([0.0, 0.0])[0]) == -np.log(2)\nTrue")
 
 
-def _softmax(x: Any, axis: int = -1) -> Any:
-    z = np.exp(np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True)))
+def _softmax(x: Any, axis: Axis = -1) -> Any:
+    z = np.exp(np.subtract(x, _top(x, axis)))
     z /= np.add.reduce(z, axis=axis, keepdims=True)
     return z
 
 
 softmax = gate(
     "softmax", _softmax, (lambda dz, z, x, axis=-1: z * (dz - sum(dz * z, axis=axis, keepdims=True)),),
-    formula=r"z_i = e^{x_i} / \sum_j e^{x_j}", partials=(r"z_i (\delta_{ij} - z_j)",), method=True,
-    summary="Probabilities from scores, along an axis; exact for scores of any size.",
+    formula=r"z_i = e^{x_i} / \sum_j e^{x_j}", partials=(r"z_i (\delta_{ij} - z_j)",), method=True, about=SCORES,
+    summary="Probabilities from scores, along an axis. No score is too large for it.",
     example=">>> cr.softmax([0.0, 0.0])\narray([0.5, 0.5])")
-

@@ -5,61 +5,73 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from ..gate import gate, stands_for
+from ..gate import Gate, gate, stands_for
 
 __all__ = [
     "broadcast_to", "concatenate", "expand_dims", "flatten", "flip", "moveaxis", "pad", "ravel", "reshape", "roll",
     "split", "squeeze", "stack", "swapaxes", "transpose",
 ]
 
-Axes = int | Sequence[int]
+SHAPE = "tuple of int\n    Of the result."
+AXES = "int, tuple of int or None\n    Which axes; all of them by default."
 
-reshape = gate(
+reshape: Gate = gate(
     "reshape", lambda x, shape: np.reshape(x, shape), (lambda dz, z, x, shape: reshape(dz, shape=x.shape),),
-    formula=r"z = x", partials=("1",), view=True, numpy=(np.reshape,),
+    formula="z = x", partials=("1",), view=True, numpy=(np.reshape,),
+    about={"shape": "int or tuple of int\n    Of the result."},
     summary="The same elements, in the same order, in another shape; one length may be -1, to be worked out.",
     example=">>> cr.reshape([1.0, 2.0, 3.0, 4.0], (2, 2))\narray([[1., 2.],\n       [3., 4.]])")
-transpose = gate(
+transpose: Gate = gate(
     "transpose", lambda x, axes=None: np.transpose(x, axes),
     (lambda dz, z, x, axes=None: transpose(dz, axes=_inverse(axes, len(z.shape))),),
     formula="z = x^T", partials=("1",), view=True, numpy=(np.transpose,),
+    about={"axes": "tuple of int or None\n    Which axis of `x` each axis of the result is."},
     summary="The axes in another order: reversed, or as `axes` says.",
     example=">>> cr.transpose([[1.0, 2.0]])\narray([[1.],\n       [2.]])")
-swapaxes = gate(
+swapaxes: Gate = gate(
     "swapaxes", lambda x, axis1, axis2: np.swapaxes(x, axis1, axis2),
     (lambda dz, z, x, axis1, axis2: swapaxes(dz, axis1=axis1, axis2=axis2),),
     formula="z = x^T", partials=("1",), view=True, method=True, numpy=(np.swapaxes,),
+    about=dict.fromkeys(("axis1", "axis2"), "int\n    One of the two."),
     summary="Two axes exchanged.", example=">>> cr.swapaxes([[1.0, 2.0]], 0, 1).shape\n(2, 1)")
-moveaxis = gate(
+moveaxis: Gate = gate(
     "moveaxis", lambda x, source, destination: np.moveaxis(x, source, destination),
     (lambda dz, z, x, source, destination: moveaxis(dz, source=destination, destination=source),),
     formula="z = x^T", partials=("1",), view=True, numpy=(np.moveaxis,),
+    about={"source": "int or sequence of int\n    Where the axes are in `x`.",
+           "destination": "int or sequence of int\n    Where they go."},
     summary="Some axes moved to other places, the rest in their order.",
     example=">>> cr.moveaxis([[[1.0, 2.0]]], 2, 0).shape\n(2, 1, 1)")
 expand_dims = gate(
     "expand_dims", lambda x, axis: np.expand_dims(x, axis), (lambda dz, z, x, axis: reshape(dz, shape=x.shape),),
     formula="z = x", partials=("1",), view=True, numpy=(np.expand_dims,),
-    summary="New axes of length 1, at these places of the result.",
+    about={"axis": "int or tuple of int\n    Where the new axes are in the result."},
+    summary="New axes of length 1.",
     example=">>> cr.expand_dims([1.0, 2.0], 0).shape\n(1, 2)")
 squeeze = gate(
     "squeeze", lambda x, axis=None: np.squeeze(x, axis), (lambda dz, z, x, axis=None: reshape(dz, shape=x.shape),),
     formula="z = x", partials=("1",), view=True, method=True, numpy=(np.squeeze,),
+    about={"axis": AXES},
     summary="Without its axes of length 1, or without those that are named.",
     example=">>> cr.squeeze([[1.0, 2.0]]).shape\n(2,)")
 broadcast_to = gate(
     "broadcast_to", lambda x, shape: np.broadcast_to(x, shape), (lambda dz, z, x, shape: dz,),
     formula="z = x", partials=("1",), view=True, numpy=(np.broadcast_to,),
+    about={"shape": SHAPE},
     summary="Repeated, without copying, to a larger shape.",
     example=">>> cr.broadcast_to([1.0, 2.0], (2, 2))\narray([[1., 2.],\n       [1., 2.]])")
-flip = gate(
+flip: Gate = gate(
     "flip", lambda x, axis=None: np.flip(x, axis), (lambda dz, z, x, axis=None: flip(dz, axis=axis),),
-    formula="z_i = x_{n-1-i}", partials=("1",), view=True, numpy=(np.flip,),
+    formula="z_i = x_{n-1-i}", partials=("1",), view=True, numpy=(np.flip,), about={"axis": AXES},
     summary="The elements in the opposite order along the axes.", example=">>> cr.flip([1.0, 2.0])\narray([2., 1.])")
-roll = gate(
+roll: Gate = gate(
     "roll", lambda x, shift, axis=None: np.roll(x, shift, axis),
     (lambda dz, z, x, shift, axis=None: roll(dz, shift=_opposite(shift), axis=axis),),
     formula=r"z_i = x_{(i-s) \bmod n}", partials=("1",), numpy=(np.roll,),
+    about={"shift": "int or tuple of int\n    By how many places.",
+           "axis": "int, tuple of int or None\n    Along which axes; None rolls the flattened array."},
     summary="Moved along the axes; what leaves at one end enters at the other.",
     example=">>> cr.roll([1.0, 2.0, 3.0], 1)\narray([3., 1., 2.])")
 
@@ -113,8 +125,8 @@ def _parts(dz: Any, z: Any, wanted: list[bool], *parts: Any, axis: int = 0) -> l
 
 _concatenate = gate(
     "concatenate", lambda *parts, axis=0, out=None: np.concatenate(parts, axis=axis, out=out), joint=_parts, out=True,
-    formula="z = [x_1, x_2, \\dots]", partials=("1",), shapes="shapes that are equal but along the axis",
-    summary="Arrays joined along an axis that they have.",
+    formula=r"z = [x_1, x_2, \dots]", partials=("1",), shapes="shapes that are equal but along the axis",
+    summary="Arrays joined along an axis that they have.", about={"axis": "int\n    The axis that becomes longer."},
     example=">>> cr.concatenate([[1.0, 2.0], [3.0]])\narray([1., 2., 3.])")
 
 
@@ -170,6 +182,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     array([[1., 3.],
            [2., 4.]])
     """
+    arrays = list(arrays)
     shapes = {tuple(np.shape(x)) for x in arrays}
     if len(shapes) > 1:
         raise ValueError(f"stack: expected arrays of one shape, got {sorted(shapes)}; concatenate joins along an axis "
@@ -207,6 +220,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     from .indexing import getitem
 
     x = np.asarray(x) if isinstance(x, list | tuple) else x
+    axis = normalize_axis_index(axis, x.ndim)
     length = x.shape[axis]
     if isinstance(indices_or_sections, int | np.integer):
         if indices_or_sections < 1 or length % indices_or_sections:
@@ -216,7 +230,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         cuts = list(range(step, length, step))
     else:
         cuts = [int(i) for i in indices_or_sections]
-    before = (slice(None),) * (axis % x.ndim)
+    before = (slice(None),) * axis
     return [getitem(x, *before, slice(start, end)) for start, end in zip([0, *cuts], [*cuts, length], strict=True)]
 
 
@@ -231,6 +245,8 @@ def _unpad(dz: Any, z: Any, x: Any, pad_width: Any, constant_values: float = 0) 
 _pad = gate(
     "pad", lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), (_unpad,),
     formula="z = [c, x, c]", partials=("1",), summary="A margin of one value around an array.",
+    about={"pad_width": "int, (before, after) or one such pair per axis\n    How wide the margin is.",
+           "constant_values": "float\n    What fills it."},
     example=">>> cr.pad([1.0, 2.0], 1)\narray([0., 1., 2., 0.])")
 
 

@@ -1,31 +1,34 @@
 """A layer: parameters, and a `forward` written with tensors. Its `backward(dout)` follows from the graph.
 
 ``layer(x)`` gives a tensor that remembers. ``layer.forward(array)`` and ``layer.backward(dout)``, called on plain
-arrays, are the by-hand style of the textbooks; both rest on ``out, back = layer.call(x)``.
+arrays, are the by-hand style of the textbooks; both rest on ``out, back = layer.call(x)`` (see `calls.py`).
 """
 from __future__ import annotations
 
-import functools
+import inspect
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..mode import enable_grad, mode, tick
-from ..reverse import history, pullback
+from ..mode import mode, tick
+from ..state import given
 from ..tensor import Tensor, as_tensor
+from .calls import MOST_BYTES, MOST_CALLS, Calls, by_hand, run, run_back
 from .opaque import handwritten
 from .parameter import Parameter
 
 __all__ = ["Layer"]
 
-T = TypeVar("T")
-
-MOST_CALLS = 1_000                   #: how many by-hand calls a layer keeps for `backward`
-MOST_BYTES = 256 * 2**20             #: and how much memory they may hold
+#: What a layer keeps for itself, beside the attributes of its author.
+OWN = frozenset({"_parameters", "_buffers", "_first", "_pre_hooks", "_hooks", "_by_hand", "_latest"})
+EMPTY: Any = MappingProxyType({})
+NUMBERS = (int, float)
+VALUES = (np.ndarray, np.generic, int, float, list, tuple)           # what is taken over as an array
 
 
 class Layer:
@@ -33,12 +36,18 @@ class Layer:
 
     A subclass makes its parameters in ``__init__`` and computes in ``forward``. Every `Parameter`, every leaf tensor
     that requires a gradient and every layer that is assigned to an attribute (or stands in a list, tuple or dict that
-    is) belongs to it.
+    is) belongs to it. ``super().__init__()`` may be called or left out.
+
+    A subclass may also write its own ``backward(dout)``, on arrays. It then works by hand as it stands and, inside a
+    model, as one gate that can be differentiated once; gradients that it leaves in ``.grad`` of its parameters count.
 
     Attributes
     ----------
     training : bool
         Whether layers that behave differently in training (dropout, batch normalisation) do so.
+    constants : tuple of str
+        The arguments of `forward` that are data, such as labels, indices and masks. They keep their dtype, and by hand
+        no gradient is returned for them.
 
     Examples
     --------
@@ -61,23 +70,33 @@ class Layer:
     """
 
     training: bool = True
-    #: Integers given to this layer are indices, and stay integers.
-    takes_indices: bool = False
-    _handwritten: bool = False       # the subclass wrote its own backward
+    constants: ClassVar[tuple[str, ...]] = ()
+    is_handwritten: ClassVar[bool] = False               # whether the subclass wrote its own backward
+    _places: ClassVar[tuple[str, ...]] = ()              # the arguments of forward, in order
+    _parameters: Mapping[str, None] = EMPTY              # the attributes that are parameters
+    _buffers: Mapping[str, None] = EMPTY
+    _first: Tensor | None = None                         # the first floating-point one of them: its dtype is the layer's
+    _pre_hooks: Mapping[int, Callable[..., Any]] = EMPTY
+    _hooks: Mapping[int, Callable[..., Any]] = EMPTY
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "backward" in cls.__dict__:
-            cls._handwritten = True
-        elif "forward" in cls.__dict__:
-            cls._handwritten = False
-            cls.forward = _by_hand(cls.forward)          # type: ignore[method-assign]
+        if "backward" in cls.__dict__ and cls.backward is not Layer.backward:
+            cls.backward = run_back(cls.backward)        # type: ignore[method-assign]
+        if "forward" in cls.__dict__:
+            cls._places = tuple(inspect.signature(cls.forward).parameters)[1:]
+            cls.forward = by_hand(cls.forward)           # type: ignore[method-assign]
+        cls.is_handwritten = cls.backward is not Layer.backward
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Tensor) and (
-                isinstance(value, Parameter) or (value.tracked and value.gate is None and not mode.inside)):
-            self.__dict__.setdefault("_parameters", {})[name] = None
+        if isinstance(value, Tensor) and (isinstance(value, Parameter) or (not mode.inside and _trains(value))):
+            self._registry("_parameters")[name] = None
+            if value.dtype.kind == "f" and (self._first is None or self._first is self.__dict__.get(name)):
+                self.__dict__["_first"] = value
         self.__dict__[name] = value
+
+    def _registry(self, kind: str) -> dict[Any, Any]:
+        return self.__dict__.setdefault(kind, {})        # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------ running
     def forward(self, *inputs: Any, **options: Any) -> Any:
@@ -90,33 +109,56 @@ class Layer:
         Parameters
         ----------
         *inputs : Tensor or array_like
-            Arrays are taken over as constants, in the dtype of the parameters.
+            Arrays and lists are taken over as constants, in the dtype of the parameters. So are numbers, if there is
+            nothing else; beside tensors and arrays they stay as they are, as do strings, booleans and None.
+        **options
+            Arrays among them are taken over in the same way.
 
         Returns
         -------
         Tensor (or what `forward` makes of tensors)
+
+        Raises
+        ------
+        TypeError
+            If a floating-point tensor has another dtype than the parameters.
         """
-        within, mode.inside = mode.inside, True
+        within = mode.inside
+        if not within:
+            mode.inside = True
+        if mode.symbolic:
+            given(self, "training")                      # a recorded step takes it for granted
         try:
-            inputs = tuple(self._lift(x) for x in inputs)
-            for pre_hook in list(self.__dict__.get("_pre_hooks", {}).values()):
-                changed = pre_hook(self, inputs)
-                if changed is not None:
-                    inputs = changed if isinstance(changed, tuple) else (changed,)
-            if self._handwritten:
-                result = handwritten(*inputs, layer=self)
+            first = self._first
+            dtype = None if first is None else first.array.dtype
+            for x in inputs:
+                if not isinstance(x, Tensor) or (dtype is not None and x.array.dtype is not dtype):
+                    inputs = self._lifted(inputs, dtype)
+                    break
+            if options:
+                options = {name: self._lift(x, name in self.constants, dtype) if isinstance(x, np.ndarray) else x
+                           for name, x in options.items()}
+            if self._pre_hooks:
+                for pre_hook in list(self._pre_hooks.values()):
+                    changed = pre_hook(self, inputs)
+                    if changed is not None:
+                        inputs = changed if isinstance(changed, tuple) else (changed,)
+            if self.is_handwritten:
+                result = handwritten(*inputs, *self.parameters(), layer=self, count=len(inputs), settings=options)
             else:
                 result = self.forward(*inputs, **options)
-            for hook in list(self.__dict__.get("_hooks", {}).values()):
-                changed = hook(self, inputs, result)
-                if changed is not None:
-                    result = changed
+            if self._hooks:
+                for hook in list(self._hooks.values()):
+                    changed = hook(self, inputs, result)
+                    if changed is not None:
+                        result = changed
             return result
         except Exception as error:
             _locate(error, self, outermost=not within)
             raise
         finally:
-            mode.inside = within
+            if not within:
+                mode.inside = False
 
     def call(self, *inputs: Any, **options: Any) -> tuple[Any, Callable[..., Any]]:
         """Run forward on arrays, and return the result together with the way back.
@@ -126,13 +168,16 @@ class Layer:
         Parameters
         ----------
         *inputs : array_like
+            Numbers, if there is nothing else, are values like arrays; beside arrays they are settings.
 
         Returns
         -------
         out : array, number or tuple of arrays
+            A number if all inputs are numbers.
         back : callable
-            ``back(dout)`` takes the gradient of `out`, adds to `.grad` of the parameters, and returns the gradient of
-            the input (a tuple if there are several; None for inputs that are not floating-point).
+            ``back(dout)`` takes the gradient of `out` (ones if left out), adds to `.grad` of the parameters, and
+            returns the gradient of the input, in its dtype. There is one gradient for each floating-point input: a
+            tuple if there are several, None if there is none. Integers and `constants` have none.
 
         Examples
         --------
@@ -142,32 +187,9 @@ class Layer:
         >>> back(np.array([5.0, 5.0]))
         array([0., 5.])
         """
-        with enable_grad():
-            lifted = tuple(_leaf(x) for x in inputs)
-            result = self(*[self._convert(x) if isinstance(x, Tensor) else x for x in lifted], **options)
-        numbers = all(isinstance(x, int | float) for x in inputs)
-        results = result if isinstance(result, tuple) else (result,)
-
-        def back(dout: Any = None) -> Any:
-            douts = dout if isinstance(result, tuple) else (dout,)
-            seeds = {}
-            for z, d in zip(results, douts, strict=True):
-                d = np.ones(z.shape, z.dtype) if d is None else np.asarray(d, z.dtype)
-                if d.shape != z.shape:
-                    raise ValueError(f"{self!r}.backward: dout has shape {d.shape}, the result had {z.shape}")
-                if z.tracked:
-                    seeds[z] = d.copy()
-            mine = set(lifted)
-            found = pullback(seeds, retain_graph=True)
-            for leaf, d in found.items():
-                if leaf not in mine:
-                    leaf.grad = Tensor.of(d, lent=True) if leaf.grad is None else leaf.grad + d
-            grads = tuple(_lowered(found.get(x, np.zeros_like(x.array)), numbers) if x.tracked else None for x in lifted)
-            return grads if len(grads) != 1 else grads[0]
-
-        back.results = results                           # type: ignore[attr-defined]
-        out = tuple(_lowered(z.array, numbers) for z in results)
-        return out if isinstance(result, tuple) else out[0], back
+        result, call = run(self, inputs, options)
+        assert call is not None
+        return result, call.back
 
     def backward(self, dout: Any = None) -> Any:
         """Go back through the newest by-hand `forward` that has not been gone back through.
@@ -183,133 +205,185 @@ class Layer:
         Returns
         -------
         array, number or tuple
-            The gradient of what that `forward` was given.
+            The gradient of what that `forward` was given (see `call`).
 
         Raises
         ------
         RuntimeError
             If no call is left.
+        ValueError
+            If `dout` does not have the shape of the result.
+
+        Examples
+        --------
+        >>> from chainrule import nn
+        >>> loss = nn.MSELoss()
+        >>> loss.forward(3.0, 1.0)
+        4.0
+        >>> loss.backward()
+        4.0
         """
-        calls: list[Callable[..., Any]] = self.__dict__.setdefault("_calls", [])
-        if not calls:
+        calls = self._calls
+        if not calls.kept:
             raise RuntimeError(
-                f"{self!r}.backward: no forward call on arrays is left to go back through. Each forward can be gone "
+                f"{_line(self)}.backward: no forward call on arrays is left to go back through. Each forward can be gone "
                 "back through once; calls under no_grad() or after .eval() are not kept, nor more than "
                 f"{MOST_CALLS} calls or {MOST_BYTES // 2**20} MiB of them; and layer(x) is differentiated by "
                 "loss.backward()")
-        if not self.__dict__.get("_went_back", False):
+        if not calls.went_back:
             self.zero_grad()
-            self.__dict__["_went_back"] = True
-        back: Any = calls.pop()
-        self.__dict__["_bytes"] -= back.size
-        return back(dout)
+            calls.went_back = True
+        return calls.take().back(dout)
 
-    def _keep(self, back: Callable[..., Any]) -> None:
-        """Keep the way back of a by-hand call, within bounds."""
-        calls: list[Any] = self.__dict__.setdefault("_calls", [])
-        if self.__dict__.get("_went_back", False):       # a new pass: what is left of the last one is stale
-            calls.clear()
-            self.__dict__["_went_back"] = False
-            self.__dict__["_bytes"] = 0
-        size = sum(t.array.nbytes for t in history(*back.results))       # type: ignore[attr-defined]
-        back.size = size                                 # type: ignore[attr-defined]
-        self.__dict__["_bytes"] = self.__dict__.get("_bytes", 0) + size
-        calls.append(back)
-        while len(calls) > MOST_CALLS or (self.__dict__["_bytes"] > MOST_BYTES and len(calls) > 1):
-            self.__dict__["_bytes"] -= calls.pop(0).size
+    @property
+    def _calls(self) -> Calls:
+        """The by-hand calls that can still be gone back through."""
+        found = self.__dict__.get("_by_hand")
+        if found is None:
+            found = self.__dict__["_by_hand"] = Calls()
+        return found                                     # type: ignore[no-any-return]
 
-    def _lift(self, x: Any) -> Any:
-        """Turn what is passed to a layer into a tensor of the parameters' dtype."""
-        if not isinstance(x, Tensor):
-            return x if x is None or isinstance(x, str | bool) else self._convert(as_tensor(x))
-        if x.dtype.kind != "f":
-            return self._convert(x)
-        dtype = self._dtype()
-        if dtype is not None and x.dtype is not dtype and x.dtype != dtype:
+    # ------------------------------------------------------------------ what goes in
+    def is_constant(self, place: int) -> bool:
+        """Whether the argument at a place is data, not differentiated by hand."""
+        return bool(self.constants) and place < len(self._places) and self._places[place] in self.constants
+
+    def _lifted(self, inputs: tuple[Any, ...], dtype: np.dtype[Any] | None) -> tuple[Any, ...]:
+        """Turn what is passed to a layer into tensors, where it is a value and not a setting."""
+        alone = all([isinstance(x, NUMBERS) for x in inputs])
+        return tuple([x if isinstance(x, NUMBERS) and (not alone or x is True or x is False)
+                      else self._lift(x, self.is_constant(place), dtype) for place, x in enumerate(inputs)])
+
+    def _lift(self, x: Any, constant: bool, dtype: np.dtype[Any] | None) -> Any:
+        """Turn one input into a tensor of the parameters' dtype. `dtype` is that of the layer's very own ones."""
+        if isinstance(x, Tensor):
+            if dtype is None or constant or x.dtype == dtype:
+                return x
+            if x.dtype.kind != "f":
+                return x.astype(dtype)
             raise TypeError(f"got a {x.dtype} tensor, but the parameters are {dtype}; convert the tensor with "
                             f".astype(np.{dtype}), or the layer with .astype(np.{x.dtype})")
-        return x
-
-    def _convert(self, x: Tensor) -> Tensor:
-        """Convert to the parameters' dtype; integers too, where they meet parameters and are not indices."""
-        dtype = self._dtype()
-        if dtype is None or x.dtype == dtype:
+        if not isinstance(x, VALUES) and not hasattr(x, "__array__"):
             return x
-        return x.astype(dtype) if x.dtype.kind == "f" or (self._owns_floats() and not self.takes_indices) else x
+        if type(x) in (list, tuple) and any(isinstance(y, Tensor) for y in x):
+            return type(x)([self._lift(y, constant, dtype) for y in x])
+        x = np.asarray(x)
+        if not constant and x.dtype.kind in "biuf":
+            wanted = dtype if dtype is not None or x.dtype.kind != "f" else self._dtype()
+            if wanted is not None and wanted != x.dtype:
+                return Tensor.of(x.astype(wanted))
+        return as_tensor(x)
 
-    def _dtype(self) -> np.dtype[Any] | None:
-        """Return the dtype of the first floating-point parameter."""
-        names = self.__dict__.get("_parameters")
-        if names:
-            for name in names:
-                value = self.__dict__.get(name)
-                if isinstance(value, Tensor) and value.array.dtype.kind == "f":
-                    return value.array.dtype             # type: ignore[no-any-return]
-        return next((p.array.dtype for p in self.parameters() if p.array.dtype.kind == "f"), None)
+    def _leaf(self, x: Any, place: int, numbers: bool) -> Any:
+        """Turn one input of a by-hand call into a tensor of the caller's dtype."""
+        if isinstance(x, NUMBERS):
+            return Tensor(float(x)) if numbers and not isinstance(x, bool) else x
+        if isinstance(x, Tensor) or (not isinstance(x, VALUES) and not hasattr(x, "__array__")):
+            return x
+        t = Tensor(x)
+        if t.dtype.kind in "biu" and not self.is_constant(place):
+            return t if self._first is None else t.astype(self._first.dtype)
+        return t
 
-    def _owns_floats(self) -> bool:
-        return any(isinstance(self.__dict__.get(name), Tensor) for name in self.__dict__.get("_parameters", ()))
+    def _dtype(self, above: tuple[int, ...] = ()) -> np.dtype[Any] | None:
+        """Return the dtype of the first floating-point parameter, here or further inside."""
+        if self._first is not None:
+            return self._first.array.dtype               # type: ignore[no-any-return]
+        above = (*above, id(self))
+        for value in self.__dict__.values():
+            if isinstance(value, Layer) and id(value) not in above:
+                found = value._dtype(above)
+                if found is not None:
+                    return found
+        for name, value in self._belongings():           # perhaps there are some in a list
+            if name not in self.__dict__:
+                if isinstance(value, Tensor):
+                    found = value.dtype if _trains(value) and value.dtype.kind == "f" else None
+                else:
+                    found = value._dtype(above) if id(value) not in above else None
+                if found is not None:
+                    return found
+        return None
 
     # ------------------------------------------------------------------ what belongs to it
-    def named_children(self) -> Iterator[tuple[str, Layer]]:
-        """Yield the layers directly inside, with the names of their attributes."""
-        for name, value in self.__dict__.items():
-            if name.startswith("_"):
+    def _belongings(self) -> Iterator[tuple[str, Any]]:
+        """Yield the layers and tensors among the attributes, and in lists, tuples and dicts that are attributes."""
+        for name, value in list(self.__dict__.items()):
+            if name in OWN:
                 continue
-            if isinstance(value, Layer):
+            if isinstance(value, Layer | Tensor):
                 yield name, value
             elif isinstance(value, list | tuple | dict):
-                items = value.items() if isinstance(value, dict) else enumerate(value)
-                yield from ((f"{name}.{key}", item) for key, item in items if isinstance(item, Layer))
+                yield from _nested(name, value)
+
+    def named_children(self) -> Iterator[tuple[str, Layer]]:
+        """Yield the layers directly inside, with the names of their attributes."""
+        return ((name, value) for name, value in self._belongings() if isinstance(value, Layer))
 
     def children(self) -> Iterator[Layer]:
         """Yield the layers directly inside."""
         return (child for _, child in self.named_children())
 
-    def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-        """Yield this layer and all inside it, at any depth, with their paths (``""`` for this one)."""
+    def named_layers(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Layer]]:
+        """Yield this layer and all inside it, at any depth, with their paths (``""`` for this one).
+
+        Parameters
+        ----------
+        prefix : str
+            Put before each path.
+        remove_duplicate : bool
+            Whether a layer that is found under several paths comes once, under the first, or under each.
+        """
         seen: set[int] = set()
-        stack: list[tuple[str, Layer]] = [(prefix, self)]
+        stack: list[tuple[str, Layer, tuple[int, ...]]] = [(prefix, self, ())]
         while stack:
-            path, layer = stack.pop()
-            if id(layer) in seen:
+            path, layer, above = stack.pop()
+            if id(layer) in (seen if remove_duplicate else above):
                 continue
             seen.add(id(layer))
             yield path, layer
-            stack += reversed([(f"{path}.{name}" if path else name, child) for name, child in layer.named_children()])
+            above = (*above, id(layer))
+            stack += reversed([(_join(path, name), child, above) for name, child in layer.named_children()])
 
     named_modules = named_layers
 
     def layers(self) -> Iterator[Layer]:
-        """Yield this layer and all inside it."""
+        """Yield this layer and all inside it, each once."""
         return (layer for _, layer in self.named_layers())
 
     modules = layers
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """Yield every parameter once, with its path, such as ``"0.weight"``."""
-        yield from self._named("_parameters", prefix)
+    def named_parameters(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """Yield every parameter with its path, such as ``"0.weight"``: a shared one once, or under each path."""
+        return self._named(True, False, prefix, remove_duplicate)
 
     def parameters(self) -> Iterator[Tensor]:
         """Yield every parameter once."""
         return (p for _, p in self.named_parameters())
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """Yield every buffer (state that is saved but not trained) once, with its path."""
-        yield from self._named("_buffers", prefix)
+    def named_buffers(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """Yield every buffer (state that is saved but not trained) with its path."""
+        return self._named(False, True, prefix, remove_duplicate)
 
     def buffers(self) -> Iterator[Tensor]:
         """Yield every buffer once."""
         return (b for _, b in self.named_buffers())
 
-    def _named(self, kind: str, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    def _named(self, parameters: bool, buffers: bool, prefix: str, once: bool) -> Iterator[tuple[str, Tensor]]:
         seen: set[Tensor] = set()
-        for path, layer in self.named_layers(prefix):
-            for name in layer.__dict__.get(kind, ()):
-                value = layer.__dict__.get(name)
-                if isinstance(value, Tensor) and value not in seen:
-                    seen.add(value)
-                    yield f"{path}.{name}" if path else name, value
+        for path, layer in self.named_layers(prefix, once):
+            own = layer._own_tensors(False) if parameters else ()
+            for name, t in (*own, *(layer._own_tensors(True) if buffers else ())):
+                if not once or t not in seen:
+                    seen.add(t)
+                    yield _join(path, name), t
+
+    def _own_tensors(self, buffers: bool) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parameters, or the buffers, of this very layer."""
+        for name, value in self._belongings():
+            if isinstance(value, Tensor) and (name in self._buffers) is buffers and (
+                    buffers or name in self._parameters or (name not in self.__dict__ and _trains(value))):
+                yield name, value
 
     def register_parameter(self, name: str, value: Tensor | None) -> None:
         """Make a parameter under a name; None reserves the name for a parameter that is left out."""
@@ -319,7 +393,7 @@ class Layer:
 
     def register_buffer(self, name: str, value: Any) -> None:
         """Make a tensor that is saved with the parameters but not trained, such as a running mean."""
-        self.__dict__.setdefault("_buffers", {})[name] = None
+        self._registry("_buffers")[name] = None
         setattr(self, name, value if isinstance(value, Tensor) or value is None else Tensor(value))
 
     # ------------------------------------------------------------------ switches
@@ -345,11 +419,20 @@ class Layer:
             p.grad = None
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Convert every floating-point parameter and buffer in place."""
+        """Convert every floating-point parameter and buffer in place, gradients included, and return this layer.
+
+        Raises
+        ------
+        TypeError
+            If the dtype is not a floating-point one.
+        """
+        wanted = np.dtype(dtype)
+        if wanted.kind != "f":
+            raise TypeError(f"parameters are floating-point, so a layer cannot become {wanted}")
         for t in (*self.parameters(), *self.buffers()):
-            if t.dtype.kind == "f" and t.dtype != dtype:
-                t.array, t.moment, t.lent = t.array.astype(dtype), tick(), False
-                t.grad = None
+            if t.dtype.kind == "f" and t.dtype != wanted:
+                t.array, t.moment, t.lent = t.array.astype(wanted), tick(), False
+                t.grad = None if t.grad is None else Tensor.of(t.grad.array.astype(wanted))
         return self
 
     def float(self) -> Self:
@@ -381,7 +464,7 @@ class Layer:
         return self._register("_pre_hooks", hook)
 
     def _register(self, kind: str, hook: Callable[..., Any]) -> Callable[[], None]:
-        hooks, key = self.__dict__.setdefault(kind, {}), tick()
+        hooks, key = self._registry(kind), tick()
         hooks[key] = hook
         return lambda: hooks.pop(key, None) and None
 
@@ -389,10 +472,10 @@ class Layer:
     def state_dict(self) -> OrderedDict[str, NDArray[Any]]:
         """Return parameters and buffers by path, as read-only arrays that stay what they are.
 
-        Keys and shapes are PyTorch's, so the files of either read in the other.
+        Keys, shapes and order are PyTorch's, so the files of either read in the other. What is shared between several
+        paths stands under each.
         """
-        pairs = (*self.named_parameters(), *self.named_buffers())
-        return OrderedDict((name, t.numpy()) for name, t in pairs)
+        return OrderedDict((name, t.numpy()) for name, t in self._named(True, True, "", False))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
         """Write parameters and buffers from a dict of arrays.
@@ -420,11 +503,15 @@ class Layer:
         >>> a.load_state_dict(b.state_dict())
         ([], [])
         """
-        own = dict((*self.named_parameters(), *self.named_buffers()))
-        missing = [name for name in own if name not in state]
+        own = dict(self._named(True, True, "", False))
+        given = {name: state[name].array if isinstance(state[name], Tensor) else np.asarray(state[name])
+                 for name in own if name in state}
+        there = {own[name] for name in given}            # a shared tensor may stand under one of its paths only
+        missing = [name for name, t in own.items() if t not in there]
         unexpected = [name for name in state if name not in own]
-        wrong = [f"{name}: expected {own[name].shape}, got {tuple(np.shape(state[name]))}" for name in own
-                 if name in state and tuple(np.shape(state[name])) != own[name].shape]
+        wrong = [f"{name}: expected {own[name].shape}, got {array.shape}" for name, array in given.items()
+                 if array.shape != own[name].shape]
+        not_numbers = [f"{name}: {array.dtype}" for name, array in given.items() if array.dtype.kind not in "biuf"]
         problems = []
         if missing and strict:
             problems.append(f"missing: {', '.join(missing)}")
@@ -432,12 +519,13 @@ class Layer:
             problems.append(f"unexpected: {', '.join(unexpected)}")
         if wrong:
             problems.append(f"of another shape: {'; '.join(wrong)}")
+        if not_numbers:
+            problems.append(f"not real numbers: {'; '.join(not_numbers)}")
         if problems:
             raise ValueError(f"load_state_dict: the state does not fit {type(self).__name__}. {'. '.join(problems)}"
-                             + ("" if wrong or not strict else ". strict=False loads the keys that fit"))
-        for name, t in own.items():
-            if name in state:
-                t.assign(state[name])
+                             + ("" if wrong or not_numbers else ". strict=False loads the keys that fit"))
+        for name, array in given.items():
+            own[name].assign(array)
         return missing, unexpected
 
     def save(self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
@@ -452,12 +540,17 @@ class Layer:
         from safetensors.numpy import save
 
         from ..files import replacing
-        tensors = {name: np.ascontiguousarray(array) for name, array in self.state_dict().items()}
+        tensors = {name: np.asarray(array, order="C") for name, array in self.state_dict().items()}
         with replacing(path) as file:
             file.write(save(tensors, dict(metadata) if metadata else None))
 
     def load(self, path: str | os.PathLike[str], strict: bool = True) -> tuple[list[str], list[str]]:
         """Read parameters and buffers from a safetensors file, of this library or of PyTorch.
+
+        Returns
+        -------
+        missing, unexpected : list of str
+            As `load_state_dict` does.
 
         Raises
         ------
@@ -465,9 +558,11 @@ class Layer:
             If the file is not a safetensors file, or does not fit (see `load_state_dict`).
         """
         from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load
+        with open(path, "rb") as file:
+            content = file.read()
         try:
-            state = load_file(os.fspath(path))
+            state = load(content)
         except SafetensorError as error:
             raise ValueError(f"{os.fspath(path)} is not a readable safetensors file: {error}") from error
         return self.load_state_dict(state, strict)
@@ -483,7 +578,7 @@ class Layer:
         Returns
         -------
         Summary
-            Prints as a table; `.rows`, `.parameters` and `.multiply_adds` hold the figures.
+            Prints as a table; `.rows`, `.parameters` and `.multiply_adds` hold the figures (see `summarize`).
         """
         from .summary import summarize
         return summarize(self, *inputs)
@@ -502,40 +597,31 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles leave the by-hand calls behind: they belong to this object's past."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_calls", "_went_back", "_bytes")}
+        return {name: dict(value) if name in OWN and isinstance(value, dict) else value
+                for name, value in self.__dict__.items() if name not in ("_by_hand", "_latest")}
 
 
-def _by_hand(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a `forward` on tensors serve plain arrays too, when it is called from outside any layer."""
-    @functools.wraps(forward)
-    def run(self: Layer, *inputs: Any, **options: Any) -> Any:
-        if mode.inside or any(isinstance(x, Tensor) for x in inputs):
-            return forward(self, *inputs, **options)
-        if not (mode.record and self.training):
-            result = self(*inputs, **options)
-            numbers = all(isinstance(x, int | float) for x in inputs)
-            if isinstance(result, tuple):
-                return tuple(_lowered(z.array, numbers) for z in result)
-            return _lowered(result.array, numbers)
-        result, back = self.call(*inputs, **options)
-        self._keep(back)
-        return result
-    return run
+def _trains(t: Tensor) -> bool:
+    """Whether a tensor in a layer is a parameter of it."""
+    return isinstance(t, Parameter) or (t.tracked and t.gate is None)
 
 
-def _leaf(x: Any) -> Any:
-    """Lift an argument of a by-hand call: numbers and floating-point arrays ask for a gradient."""
-    if x is None or isinstance(x, Tensor | str | bool):
-        return x
-    t = Tensor(float(x) if isinstance(x, int) else x)
-    if t.dtype.kind == "f":
-        t.requires_grad = True
-    return t
+def _nested(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the layers and tensors in lists, tuples and dicts, with PyTorch's names: ``layers.0``."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, Layer | Tensor):
+            yield f"{path}.{key}", item
+        elif isinstance(item, list | tuple | dict):
+            yield from _nested(f"{path}.{key}", item)
 
 
-def _lowered(array: Any, number: bool) -> Any:
-    """Give an array of its own back to the by-hand caller, or a number to one who gave numbers."""
-    return array.item() if number and array.ndim == 0 else np.array(array)
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _line(layer: Layer) -> str:
+    """Return the layer in one line: ``Linear(100 → 10)``."""
+    return repr(layer).split("\n")[0].rstrip("(")
 
 
 def _locate(error: Exception, layer: Layer, outermost: bool) -> None:
@@ -547,8 +633,7 @@ def _locate(error: Exception, layer: Layer, outermost: bool) -> None:
     del error.__dict__["_layers"]
     inner = trail[0]
     path = next((path for path, found in layer.named_layers("model") if found is inner), "")
-    place = f"{path} {inner!r}" if path not in ("", "model") else repr(inner)
-    place = place.split("\n")[0].rstrip("(")
+    place = f"{path} {_line(inner)}" if path not in ("", "model") else _line(inner)
     if isinstance(error, TypeError | ValueError) and len(error.args) == 1:
         error.args = (f"{place}: {error.args[0]}",)
     else:

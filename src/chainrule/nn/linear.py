@@ -64,8 +64,9 @@ class Linear(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        if not x.ndim or x.shape[-1] != self.in_features:
-            raise ValueError(f"got {x.shape}, the last axis must be {self.in_features}")
+        shape = x.shape
+        if not shape or shape[-1] != self.in_features:
+            raise ValueError(f"got {shape}, the last axis must be {self.in_features}")
         return g.linear(x, self.weight, self.bias)       # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
@@ -102,8 +103,6 @@ class Flatten(Layer):
     >>> nn.Flatten()(np.zeros((5, 8, 8))).shape
     (5, 64)
     """
-
-    takes_indices = True
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim, self.end_dim = start_dim, end_dim

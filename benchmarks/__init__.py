@@ -1,0 +1,5 @@
+"""How long chainrule takes, beside PyTorch and NumPy by hand, on one machine at one time.
+
+``python -m benchmarks`` times training steps, ``python -m benchmarks gates`` single gates, and
+``python -m benchmarks import`` the import of the package.
+"""

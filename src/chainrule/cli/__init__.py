@@ -1,0 +1,4 @@
+"""The command `chainrule`."""
+from .main import main
+
+__all__ = ["main"]

@@ -1,0 +1,84 @@
+"""The entry point: finds the sub-command, and turns what goes wrong into one line and an exit code."""
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+import click
+
+from .failure import FAILED, INTERRUPTED
+from .train import train
+
+__all__ = ["main"]
+
+
+def version() -> str:
+    """Return the version that is installed."""
+    try:
+        return metadata.version("chainrule")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version(), message="%(prog)s %(version)s")
+@click.pass_context
+def chainrule(context: click.Context) -> None:
+    """A deep-learning framework you can see through.
+
+    \b
+    Begin with
+      chainrule train            a network learns handwritten digits, in seconds
+      chainrule train --help     what can be changed
+
+    \b
+    Exit codes
+      0    it worked
+      1    it failed: one line on standard error says why
+      2    a command or an option that does not exist, or a value out of range
+      130  interrupted by Ctrl-C
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+chainrule.add_command(train)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code: 0 if it worked, 1 if it failed, 2 if it was called wrongly, 130 after Ctrl-C.
+    """
+    try:
+        chainrule.main(args=None if arguments is None else list(arguments), prog_name="chainrule", standalone_mode=False)
+        sys.stdout.flush()
+        return 0
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "chainrule"
+        return _say(f"{error.format_message().rstrip('.')}; see {command} --help", error.exit_code)
+    except click.ClickException as error:
+        return _say(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _say("interrupted", INTERRUPTED)
+    except OSError as error:                             # files are a command's business: this is standard output
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        if isinstance(error, BrokenPipeError):           # whoever read it has seen enough
+            return FAILED
+        return _say(f"cannot write to standard output: {error.strerror}", FAILED)
+
+
+def _say(message: str, exit_code: int) -> int:
+    """Write one line to standard error."""
+    click.echo(f"chainrule: {' '.join(message.split())}", err=True)
+    return exit_code

@@ -1,0 +1,99 @@
+"""Batches of a data set, in order or shuffled."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..random import Generator
+from ..random import shuffle as shared
+from .dataset import Dataset
+
+__all__ = ["DataLoader"]
+
+
+class DataLoader:
+    """Cuts a data set into batches; each pass over it is an epoch.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        An `ArrayDataset` is gathered once per batch and array; of other data sets the samples are stacked.
+    batch_size : int
+        Samples per batch; the last one may be smaller.
+    shuffle : bool
+        Whether each epoch has a new order.
+    drop_last : bool
+        Whether a last batch that is smaller is left out.
+    generator : Generator or int, optional
+        What the orders are drawn from; an integer is the seed of a stream of this loader's own. By default the stream
+        `chainrule.random.shuffle`, which `chainrule.random.seed` sets.
+
+    Yields
+    ------
+    tuple of array
+        Read-only, so that tensors share their memory. Without `shuffle` they are views of the data set's arrays.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is less than 1, or no batch would be left.
+
+    Examples
+    --------
+    >>> from chainrule import data
+    >>> train, _ = data.digits()
+    >>> loader = data.DataLoader(train, batch_size=64, shuffle=True, generator=0)
+    >>> len(loader)
+    23
+    >>> x, y = next(iter(loader))
+    >>> x.shape, y.shape
+    ((64, 64), (64,))
+    """
+
+    def __init__(self, dataset: Dataset, batch_size: int = 1, shuffle: bool = False, *, drop_last: bool = False,
+                 generator: Generator | int | None = None) -> None:
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise ValueError(f"DataLoader: batch_size is a whole number of samples from 1 on, got {batch_size!r}")
+        if not isinstance(dataset, Dataset):
+            raise TypeError(f"DataLoader: expected a data set, which has a length and an index, got "
+                            f"{type(dataset).__name__}; arrays become one with ArrayDataset(inputs, targets)")
+        if not len(dataset):
+            raise ValueError("DataLoader: the data set is empty")
+        if drop_last and len(dataset) < batch_size:
+            raise ValueError(f"DataLoader: drop_last leaves no batch of {batch_size} from {len(dataset)} samples; "
+                             "use a smaller batch_size")
+        self.dataset, self.batch_size = dataset, int(batch_size)
+        self.shuffle, self.drop_last = shuffle, drop_last
+        if generator is None:
+            generator = shared
+        self.generator = generator if isinstance(generator, Generator) else Generator(generator, stream=1)
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[NDArray[Any], ...]]:
+        order = self.generator.permutation(len(self.dataset)) if self.shuffle else None
+        for i in range(len(self)):
+            part = slice(i * self.batch_size, min((i + 1) * self.batch_size, len(self.dataset)))
+            yield _gather(self.dataset, part if order is None else order[part])
+
+
+def _gather(dataset: Any, indices: NDArray[np.intp] | slice) -> tuple[NDArray[Any], ...]:
+    """Make a batch: in one go where the data set knows how (`batch`), else by stacking its samples."""
+    if hasattr(dataset, "batch"):
+        return dataset.batch(indices)                    # type: ignore[no-any-return]
+    places = range(indices.start, indices.stop) if isinstance(indices, slice) else indices.tolist()
+    samples = [sample if isinstance(sample, tuple) else (sample,) for sample in (dataset[i] for i in places)]
+    try:
+        batch = tuple(np.stack([np.asarray(part) for part in column]) for column in zip(*samples, strict=True))
+    except ValueError as error:
+        raise ValueError(f"DataLoader: the samples of {type(dataset).__name__} do not stack into a batch: {error}; "
+                         "each sample needs the same parts, of the same shapes") from error
+    for array in batch:
+        array.flags.writeable = False
+    return batch

@@ -1,0 +1,162 @@
+"""The by-hand style: `forward` on plain arrays, and the way back through each call.
+
+The cache belongs to the call, not to the layer, so a layer that is used twice is right both times.
+"""
+from __future__ import annotations
+
+import functools
+import inspect
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..mode import mode, no_grad, setting
+from ..reverse import accumulate, history, pullback
+from ..tensor import Tensor
+
+if TYPE_CHECKING:
+    from .layer import Layer
+
+__all__ = ["Call", "Calls", "by_hand", "run", "run_back"]
+
+MOST_CALLS = 1_000                   #: how many calls a layer keeps for `backward`
+MOST_BYTES = 256 * 2**20             #: and how much memory they may hold
+
+
+class Call:
+    """One `forward` on plain arrays, and the way back through it."""
+
+    __slots__ = ("inputs", "name", "numbers", "result", "size")
+
+    def __init__(self, name: str, inputs: list[Tensor], result: Any, numbers: bool) -> None:
+        self.name, self.inputs, self.result, self.numbers = name, inputs, result, numbers
+        given = set(inputs)
+        self.size = sum(t.array.nbytes for t in history(*_tensors(result)) if t.gate is not None or t in given)
+
+    def back(self, dout: Any = None) -> Any:
+        """Add to the gradients of the parameters, and return those of the inputs; `Layer.call` documents it."""
+        results = _tensors(self.result)
+        if not any(z.tracked for z in results):
+            raise TypeError(f"{self.name}.backward: nothing that went in has a gradient; pass floating-point arrays "
+                            "(1.0 instead of 1, or .astype(float))")
+        seeds: dict[Tensor, Any] = {}
+        for z, d in self._paired(self.result, dout):
+            d = np.ones(z.shape, z.dtype) if d is None else np.asarray(_value(d), z.dtype)
+            if d.shape != z.shape:
+                raise ValueError(f"{self.name}.backward: dout has shape {d.shape}, but forward returned {z.shape}")
+            if z.tracked:
+                seeds[z] = seeds[z] + d if z in seeds else d
+        mine, found = set(self.inputs), pullback(seeds, retain_graph=True)
+        for leaf, d in found.items():
+            if leaf not in mine:
+                accumulate(leaf, d)
+        grads = [lowered(found.get(x, np.zeros_like(x.array)), self.numbers) for x in self.inputs]
+        return None if not grads else grads[0] if len(grads) == 1 else tuple(grads)
+
+    def _paired(self, result: Any, dout: Any) -> list[tuple[Tensor, Any]]:
+        """Give each tensor of the result its part of `dout`."""
+        if isinstance(result, Tensor):
+            return [(result, dout)]
+        if not isinstance(result, tuple | list):
+            return []
+        parts = [None] * len(result) if dout is None else dout
+        if not isinstance(parts, tuple | list) or len(parts) != len(result):
+            raise ValueError(f"{self.name}.backward: forward returned {len(result)} results, so dout is a tuple of as "
+                             f"many gradients, got {type(dout).__name__}")
+        return [pair for z, d in zip(result, parts, strict=True) for pair in self._paired(z, d)]
+
+
+class Calls:
+    """The calls that a layer can still be taken back through, the newest last; bounded in number and in bytes."""
+
+    def __init__(self) -> None:
+        self.kept: deque[Call] = deque()
+        self.bytes = 0
+        self.went_back = False           # whether a backward came last
+
+    def keep(self, call: Call) -> None:
+        """Keep a call. The first after a backward begins a new pass, and drops what is left of the old one."""
+        if self.went_back:
+            self.kept.clear()
+            self.bytes, self.went_back = 0, False
+        self.kept.append(call)
+        self.bytes += call.size
+        while len(self.kept) > MOST_CALLS or (self.bytes > MOST_BYTES and len(self.kept) > 1):
+            self.bytes -= self.kept.popleft().size
+
+    def take(self) -> Call:
+        """Take the newest call out."""
+        call = self.kept.pop()
+        self.bytes -= call.size
+        return call
+
+
+def run(layer: Layer, inputs: tuple[Any, ...], options: dict[str, Any], record: bool = True) -> tuple[Any, Call | None]:
+    """Run a layer on plain values; return its result as plain values, and the call if it was recorded."""
+    if any(isinstance(x, np.ndarray) for x in options.values()):
+        bound = inspect.signature(layer.forward).bind(*inputs, **options)
+        inputs, options = bound.args, bound.kwargs
+    numbers = all(isinstance(x, int | float) for x in inputs)
+    leaves: list[Tensor] = []
+    given = []
+    with setting(record=record):
+        dtype = layer._dtype()
+        for place, x in enumerate(inputs):
+            t = layer._leaf(x, place, numbers)
+            if isinstance(t, Tensor) and t.dtype.kind == "f" and not layer.is_constant(place):
+                if record:
+                    t.requires_grad = True
+                    leaves.append(t)
+                t = t if dtype is None or t.dtype == dtype else t.astype(dtype)    # the gradient returns in the caller's
+            given.append(t)
+        result = layer(*given, **options)
+    call = Call(type(layer).__name__, leaves, result, numbers) if record else None
+    return lowered(result, numbers), call
+
+
+def by_hand(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a `forward` that is written with tensors serve plain values too, when it is called from outside any layer."""
+    @functools.wraps(forward)
+    def wrapped(self: Layer, *inputs: Any, **options: Any) -> Any:
+        if mode.inside or any(isinstance(x, Tensor) for x in (*inputs, *options.values())):
+            return forward(self, *inputs, **options)
+        if self.is_handwritten:
+            return lowered(forward(self, *inputs, **options), all(isinstance(x, int | float) for x in inputs))
+        record = mode.record and self.training
+        result, call = run(self, inputs, options, record)
+        if call is not None:
+            self._calls.keep(call)
+        return result
+    return wrapped
+
+
+def run_back(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a `backward` written by hand use parameters as plain numbers: nothing is recorded, arrays come out."""
+    @functools.wraps(backward)
+    def wrapped(self: Layer, *douts: Any, **options: Any) -> Any:
+        with no_grad():
+            return lowered(backward(self, *douts, **options), all(isinstance(d, int | float) for d in douts))
+    return wrapped
+
+
+def lowered(result: Any, numbers: bool = False) -> Any:
+    """Give plain values back to the by-hand caller: arrays of his own, or numbers to one who gave numbers."""
+    if isinstance(result, tuple | list):
+        parts = [lowered(z, numbers) for z in result]
+        return parts if isinstance(result, list) else tuple(parts)
+    value = _value(result)
+    if not isinstance(value, np.ndarray | np.generic):
+        return value
+    return np.array(value) if value.ndim else value.item() if numbers else value[()]
+
+
+def _value(x: Any) -> Any:
+    return x.array if isinstance(x, Tensor) else x
+
+
+def _tensors(result: Any) -> list[Tensor]:
+    if isinstance(result, tuple | list):
+        return [t for part in result for t in _tensors(part)]
+    return [result] if isinstance(result, Tensor) else []

@@ -1,0 +1,94 @@
+"""How a run looks while it goes on: one live line on a terminal, a line for each epoch elsewhere."""
+from __future__ import annotations
+
+import sys
+import time
+from typing import IO, Any
+
+from .callback import Callback, Plan, Row
+
+__all__ = ["Display"]
+
+
+class Display(Callback):
+    """Shows epoch, loss, metrics and the time left.
+
+    Parameters
+    ----------
+    file : text file, optional
+        Where to; by default standard error, so that results on standard output stay clean. A terminal gets one line
+        that is kept up to date (by rich), anything else one line for each epoch.
+    validation : str
+        What the validation data are called.
+    """
+
+    def __init__(self, file: IO[str] | None = None, validation: str = "validation") -> None:
+        self.file, self.validation = file, validation
+        self.bar: Any = None
+
+    def begin(self, plan: Plan) -> None:
+        """Show that it begins."""
+        self.plan, self.done, self.row, self.start = plan, 0, Row(), time.perf_counter()
+        self.total = plan.epochs * plan.steps
+        file = self.file if self.file is not None else sys.stderr
+        self.out = file
+        if not file.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+        console = Console(file=file)
+        if console.is_dumb_terminal:
+            return
+        self.bar = Progress(TextColumn("{task.fields[epoch]}"), BarColumn(bar_width=None), TextColumn("{task.description}"),
+                            console=console, expand=True)
+        self.task = self.bar.add_task("", total=self.total, epoch=self._epoch(plan.first))
+        self.bar.start()
+
+    def step(self, loss: float) -> None:
+        """Move the bar."""
+        self.done += 1
+        if self.bar is not None:
+            epoch = self.plan.first + (self.done - 1) // self.plan.steps
+            self.bar.update(self.task, completed=self.done, epoch=self._epoch(epoch), description=self._figures())
+
+    def epoch(self, row: Row) -> None:
+        """Show the figures of the epoch."""
+        self.row = row
+        if self.bar is None:
+            print(f"{self._epoch(row['epoch'])}  {self._figures()}", file=self.out, flush=True)
+        else:
+            self.bar.update(self.task, description=self._figures())
+
+    def end(self) -> None:
+        """Leave the terminal as it was."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _epoch(self, number: int) -> str:
+        last = str(self.plan.last)
+        return f"epoch {number:>{len(last)}}/{last}"
+
+    def _figures(self) -> str:
+        """The loss and the metrics of the last whole epoch, and the time left."""
+        parts = []
+        for name in (name.removeprefix("train_") for name in self.row if name.startswith("train_")):
+            found = [(label, self.row[f"{kind}_{name}"])
+                     for kind, label in (("train", "train"), ("validation", self.validation)) if f"{kind}_{name}" in self.row]
+            if name == "loss":
+                parts.append(f"loss {found[0][1]:.3f}")
+            elif name == "accuracy":
+                parts.append("accuracy " + " ".join(f"{label} {100 * value:.1f} %" for label, value in found))
+            else:
+                parts.append(f"{name} " + " ".join(f"{label} {value:.4g}" for label, value in found))
+        spent = time.perf_counter() - self.start
+        left = spent * (self.total - self.done) / self.done
+        parts.append(f"{_duration(left)} left" if self.done < self.total else f"took {_duration(spent)}")
+        return "  ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    """Write a time as it is said: 3 s, 2:05 min, 1:02:03 h."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min" if minutes else f"{rest} s"
