@@ -39,7 +39,7 @@ def chainrule(workload: Workload) -> Step:
         loss = loss_function(model(x), y)
         loss.backward()
         optimizer.step()
-        return loss
+        return loss.detach()
 
     return step
 

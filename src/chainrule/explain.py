@@ -343,23 +343,25 @@ class _Explainer:
         return value[upper], paths[upper]
 
     def last_steps(self, up: dict[Vertex, int] | None) -> list[Path]:
-        """Sum up all paths that reach the target by the same step: dL/dz · dz/dw for each z that w goes into."""
-        target, place = self.target
-        of, by, found = self.name(self.top), self.name(self.target), []
-        for node in self.graph.nodes:
-            if node not in self.route or node.gradient is None:
-                continue
-            gradients = np.asarray(node.gradient).reshape(-1)
-            for argument, x in enumerate(node.inputs):
-                if x is not target:
-                    continue
-                column = _column(node, argument, place)
-                for j in np.flatnonzero(column).tolist():
-                    step = self.step((node, j), self.target, argument, float(column[j]))
-                    if up is None or up.get((node, j)):
-                        last = Factor(self.name((node, j)), by, step.value, step.symbol)
-                        first = Factor(of, last.of, float(gradients[j]))
-                        found.append(Path((first, last), None if up is None else up[node, j]))
+        """Sum up all paths that reach the target by the same step: dL/dz · dz/dw for each z that w goes into.
+
+        `up` counts the paths to each element; without it, these steps are all that was worked out.
+        """
+        if up is None:
+            edges = [((node, j), argument, float(column[j])) for node in self.graph.nodes if node in self.route
+                     for argument, x in enumerate(node.inputs) if x is self.target[0]
+                     for column in [_column(node, argument, self.target[1])] for j in np.flatnonzero(column).tolist()]
+        else:
+            edges = [(v, argument, value) for v in sorted(self.below, key=lambda v: (self.order[v[0]], v[1]))
+                     for lower, argument, value in self.below[v] if lower == self.target]
+        found = []
+        for upper, argument, value in edges:
+            if upper[0].gradient is not None:
+                step = self.step(upper, self.target, argument, value)
+                last = Factor(self.name(upper), self.name(self.target), step.value, step.symbol)
+                before = float(np.asarray(upper[0].gradient).flat[upper[1]])
+                found.append(Path((Factor(self.name(self.top), last.of, before), last),
+                                  None if up is None else up[upper]))
         return found
 
     # ------------------------------------------------------------------ names and formulas

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ComputationalGraph", "Contribution", "Graph", "Node"]
 
+ARRAY = (np.ndarray, np.generic)         #: what has a shape and a dtype of its own
 LARGEST = 2**53                          #: whole numbers up to here are exact in floating point
 DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")     #: in default names
 
@@ -145,7 +146,7 @@ class Node:
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements of the value; Python numbers are computed as float64."""
         held = self._known("dtype")
-        return held.dtype if isinstance(held, np.ndarray | np.generic) else np.dtype(np.float64)
+        return held.dtype if isinstance(held, ARRAY) else np.dtype(np.float64)
 
     def _known(self, what: str) -> Any:
         if self._held is None:
@@ -185,7 +186,7 @@ class Node:
         if self.gate.keeps:
             z, self._kept = z
         held = [x._held if isinstance(x, Node) else x for x in self.inputs]
-        if np.ndim(z) == 0 and not any(isinstance(x, np.ndarray | np.generic) for x in held):
+        if np.ndim(z) == 0 and not any(isinstance(x, ARRAY) for x in held):
             z = _number(z, all(type(x) is int for x in held))
         self._hold(z)
         return self.value
@@ -211,7 +212,7 @@ class Node:
         parts = self.pull(self._gradient, wanted)
         for i, (x, part) in enumerate(zip(self.inputs, parts, strict=False)):
             if part is not None and wanted[i]:
-                scalar = not isinstance(x._held, np.ndarray | np.generic)
+                scalar = not isinstance(x._held, ARRAY)
                 x._receive(Contribution(self, i, _number(part, whole) if scalar else _shown(_frozen(part))))
 
     def pull(self, dz: Any, wanted: Sequence[bool]) -> list[Any]:
@@ -236,7 +237,7 @@ class Node:
     def at(self, dz: Any) -> tuple[Any, Any, list[Any]]:
         """Return a gradient, the value and the operands as the gate's derivatives take them."""
         arrays = self._operands()
-        strong = isinstance(self._held, np.ndarray | np.generic)
+        strong = isinstance(self._held, ARRAY)
         z = self._held if strong else _dtype(arrays).type(self._held)
         return np.asarray(dz, z.dtype if z.dtype.kind == "f" else _dtype(arrays))[()], z, arrays
 
@@ -260,7 +261,7 @@ class Node:
         rules = self.gate.derivative
         for i, (x, value) in enumerate(zip(self.inputs, held, strict=True)):
             if isinstance(x, Node) and (self.gate.joint is not None or (i < len(rules) and rules[i] is not None)):
-                if not isinstance(value, np.ndarray | np.generic):
+                if not isinstance(value, ARRAY):
                     held[i] = dtype.type(value)
                 elif value.dtype.kind in "iu" and not any(map(_floating, held)):
                     held[i] = value.astype(dtype)
@@ -820,7 +821,7 @@ def _number(z: Any, whole: bool) -> Any:
 
 def _shown(held: Any) -> Any:
     """Return a value for people: a single float64, integer or truth value is a Python number."""
-    if isinstance(held, np.ndarray | np.generic) and held.ndim == 0:
+    if isinstance(held, ARRAY) and held.ndim == 0:
         return held.item() if held.dtype in (np.float64, np.int64, np.bool_) else held[()]
     return held
 
@@ -845,14 +846,17 @@ def _taken(value: Any, node: Node) -> Any:
         raise TypeError(f"{node.name}: expected a number or an array, got the node {value.name}; use its .value")
     if isinstance(value, Tensor):
         return _lent(value)
-    if isinstance(value, bool | int | float) and not isinstance(node._held, np.ndarray | np.generic):
+    if isinstance(value, bool | int | float) and not isinstance(node._held, ARRAY):
         return value if type(value) in (bool, int, float) else float(value)
-    typed = isinstance(value, np.ndarray | np.generic)
-    dtype = None if typed or node._held is None or not hasattr(node._held, "dtype") else node._held.dtype
-    array = np.array(value, dtype)
+    array = np.array(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{node.name}: expected a number or an array, got {type(value).__name__} of dtype {array.dtype}")
-    return array.astype(np.float64) if not typed and array.dtype.kind in "iu" else array
+    if isinstance(value, ARRAY):
+        return array
+    before = getattr(node._held, "dtype", None)
+    if before is None:
+        return array.astype(np.float64) if array.dtype.kind in "iu" else array
+    return array.astype(before) if before.kind in ("f", array.dtype.kind) else array
 
 
 def _seed(seed: Any, node: Node) -> Any:
@@ -864,14 +868,14 @@ def _seed(seed: Any, node: Node) -> Any:
         raise ValueError(f"backward: the output {node.name} has shape {shape} and needs a seed gradient of that shape, "
                          f"got {'a number' if given == () else given}; reduce it with .sum() or .mean(), or pass "
                          "backward(seed=...)")
-    if isinstance(held, np.ndarray | np.generic):
+    if isinstance(held, ARRAY):
         dtype = held.dtype if held.dtype.kind == "f" else np.dtype(np.float64)
         return _shown(_frozen(np.array(np.broadcast_to(np.asarray(seed), shape), dtype)))
     return seed if type(seed) in (int, float) else np.asarray(seed, np.float64).item()
 
 
 def _floating(x: Any) -> bool:
-    return isinstance(x, np.ndarray | np.generic) and x.dtype.kind == "f"
+    return isinstance(x, ARRAY) and x.dtype.kind == "f"
 
 
 def _dtype(values: list[Any]) -> np.dtype[Any]:

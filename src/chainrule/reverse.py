@@ -261,7 +261,7 @@ def seed_for(result: Tensor, gradient: Any) -> Any:
         if result.size != 1:
             raise ValueError(f"backward: a result of shape {result.shape} needs a seed gradient of that shape; "
                              "reduce it with .sum() or .mean(), or pass the seed")
-        return np.ones_like(result.array)
+        return np.ones(result.shape, result.dtype)
     if not isinstance(gradient, Tensor):
         gradient = np.array(gradient, result.dtype)
     if gradient.shape != result.shape:

@@ -90,7 +90,11 @@ class Lines(Observer):
     def applied(self, gate: Gate, inputs: tuple[Any, ...], options: dict[str, Any], result: Tensor) -> None:
         """Note where `result` was made."""
         key = id(result)
-        self.places[key] = place(2), weakref.ref(result, lambda _: self.places.pop(key, None))
+        self.places[key] = place(2), weakref.ref(result, lambda _: self.forget(key))
+
+    def forget(self, key: int) -> None:
+        """Drop the notes on a result that is gone."""
+        self.places.pop(key, None)
 
     def of(self, t: Tensor) -> Place | None:
         """Return where a tensor was made, if that was seen."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .mode import mode
+from .mode import mode, settings
 
 __all__ = ["ask", "get", "given", "holds", "put", "read", "write"]
 
@@ -40,7 +40,7 @@ def holds(value: Any) -> bool:
 
 def read(owner: Any, name: str) -> Any:
     """Read a cell: its value when eager, what stands for it when a step is being recorded."""
-    if mode.symbolic and mode.observer is not None:
+    if settings and mode.symbolic and mode.observer is not None:
         return mode.observer.read(owner, name)
     return get(owner, name)
 
@@ -51,21 +51,21 @@ def given(owner: Any, name: str) -> bool:
     This is how code decides by a cell. A recorded step takes the answer for granted; where it turns out otherwise, the
     step is recorded anew.
     """
-    if mode.symbolic and mode.observer is not None:
+    if settings and mode.symbolic and mode.observer is not None:
         return mode.observer.given(owner, name)
     return holds(get(owner, name))
 
 
 def ask(owner: Any, name: str) -> Any:
     """Read a setting that switches something off by being None, False or 0: None then, and a decision (see `given`)."""
-    if mode.symbolic and mode.observer is not None:
+    if settings and mode.symbolic and mode.observer is not None:
         return read(owner, name) if given(owner, name) else None
     return get(owner, name) or None
 
 
 def write(owner: Any, name: str, value: Any) -> None:
     """Write a cell, or record that it is written."""
-    if mode.symbolic and mode.observer is not None:
+    if settings and mode.symbolic and mode.observer is not None:
         mode.observer.write(owner, name, value)
     else:
         put(owner, name, value)

@@ -6,7 +6,7 @@ stamped (`moment`), so that a backward pass which still needed the old value fin
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -491,7 +491,7 @@ class Tensor:
         return g.getitem(self, *(index if type(index) is tuple else (index,)))    # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------ methods that NumPy spells its own way
-    def reshape(self, *shape: SupportsIndex | tuple[int, ...]) -> Tensor:
+    def reshape(self, *shape: SupportsIndex | Sequence[int]) -> Tensor:
         """Return the elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``."""
         return g.reshape(self, shape=_unpacked(shape))     # type: ignore[no-any-return]
 

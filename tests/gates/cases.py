@@ -154,7 +154,8 @@ for shape, target in [((2, 3), (3,)), ((2, 3), (1, 3)), ((2, 3), (2, 1)), ((2, 3
                       ((4, 2, 3), (2, 1)), ((4, 2, 3), (1, 1)), ((3,), ()), ((3,), (3,)), ((0, 3), (3,)),
                       ((2, 0), (2, 1)), ((0, 3), (1, 3)), ((), ()), ((2, 1, 3), (1, 3))]:
     case("sum_to", values(*shape), shape=target)
-for shape, axes in [((4,), [None, 0, -1]), ((2, 3), [None, 0, 1, -1]), ((), [None, 0]), ((0,), [None, 0]), ((2, 0), [1])]:
+for shape, axes in [((4,), [None, 0, -1]), ((2, 3), [None, 0, 1, -1]), ((), [None, 0]), ((0,), [None, 0]),
+                    ((2, 0), [1])]:
     for axis in axes:
         case("cumsum", values(*shape), axis=axis)
 for name in ("softmax", "log_softmax"):
@@ -217,29 +218,31 @@ for width, shape in ((1, (3,)), ((1, 2), (3,)), (((1, 0), (0, 2)), (2, 3)), (((1
 case("pad", values(2), pad_width=1, constant_values=7.5)
 
 # ------------------------------------------------------------------ indices
-I = np.array([2, 0, 2])
+SOME = np.array([2, 0, 2])
 INDICES = [
     (0,), (-1,), (np.int64(1),), (slice(None),), (slice(1, None),), (slice(None, None, -2),), (slice(5, 9),), (...,),
-    (None,), (..., 0), (0, ...), (slice(None), 1), (None, slice(1, 3), None), (1, 2), (I,), (slice(None), I),
-    (I, np.array([0, 1, 0])), (I[:, None], np.array([0, 1])), (I, 1), (0, I), (np.array([[0, 1], [1, 1]]),),
+    (None,), (..., 0), (0, ...), (slice(None), 1), (None, slice(1, 3), None), (1, 2), (SOME,), (slice(None), SOME),
+    (SOME, np.array([0, 1, 0])), (SOME[:, None], np.array([0, 1])), (SOME, 1), (0, SOME), (np.array([[0, 1], [1, 1]]),),
     (np.array([True, False, True]),), (np.arange(12).reshape(3, 4) % 3 == 0,), (slice(None), np.arange(4) < 2),
-    (np.array([True, False, True]), I[:2]), (np.array([], int),), (np.zeros(3, bool),), (True,), (False,),
-    (np.array(1),), (np.array([-1, 2]),), (None, I, ..., None), (..., I, slice(None, 2)), (),
+    (np.array([True, False, True]), SOME[:2]), (np.array([], int),), (np.zeros(3, bool),), (True,), (False,),
+    (np.array(1),), (np.array([-1, 2]),), (None, SOME, ..., None), (..., SOME, slice(None, 2)), (),
 ]
 for index in INDICES:
     case("getitem", values(3, 4), *index)
     case("scatter_add", np.array(values(*np.empty((3, 4))[index].shape)), *index, shape=(3, 4))
-case("getitem", values(2, 3, 4), I - 1, slice(None), np.array([0, 3, 0]))
-case("getitem", values(2, 3, 4), slice(None), I, 1)
-case("getitem", values(2, 3, 4), 0, ..., I)
+case("getitem", values(2, 3, 4), SOME - 1, slice(None), np.array([0, 3, 0]))
+case("getitem", values(2, 3, 4), slice(None), SOME, 1)
+case("getitem", values(2, 3, 4), 0, ..., SOME)
 case("getitem", values(0, 3), slice(None), 1)
 case("getitem", values(), ...)
 case("getitem", values(), None)
-J = np.array([[0, 2], [1, 1]])
-for shape, indices, axis in [((2, 3), J, 1), ((2, 3), J, -1), ((2, 3), J[:, :1], 1), ((3, 2), J, 0), ((3, 2), J[:1], 0),
-                             ((2, 3), J[:1], 1), ((1, 3), J, 1), ((2, 3), J.ravel(), None), ((3,), J[0], 0),
-                             ((2, 3, 2), J[:, :, None], 1), ((2, 3), -J, 1), ((1, 3), J[:, :1], 1),
-                             ((2, 3), J[:, :0], 1), ((0, 3), J[:0], 1)]:
+ROWS = np.array([[0, 2], [1, 1]])
+for shape, indices, axis in [
+    ((2, 3), ROWS, 1), ((2, 3), ROWS, -1), ((2, 3), ROWS[:, :1], 1), ((3, 2), ROWS, 0), ((3, 2), ROWS[:1], 0),
+    ((2, 3), ROWS[:1], 1), ((1, 3), ROWS, 1), ((2, 3), ROWS.ravel(), None), ((3,), ROWS[0], 0),
+    ((2, 3, 2), ROWS[:, :, None], 1), ((2, 3), -ROWS, 1), ((1, 3), ROWS[:, :1], 1), ((2, 3), ROWS[:, :0], 1),
+    ((0, 3), ROWS[:0], 1),
+]:
     case("take_along_axis", values(*shape), indices, axis=axis)
     z = cr.take_along_axis(np.empty(shape), indices, axis=axis)
     case("put_along_axis", values(*z.shape), indices, axis=axis, shape=shape)
@@ -267,9 +270,11 @@ for subscripts, *shapes in [
     ("...ij,...jk->...ik", (2, 2, 3), (3, 2)), ("...i,...i->...", (2, 3), (1, 3)), ("...->...", (2, 3)),
     ("...ii->...i", (2, 2, 2)), ("i...->...i", (2, 3)), ("i...,i->...", (2, 3), (2,)), ("...,...", (2, 3), (3,)),
     ("bij,bjk->bik", (2, 2, 3), (2, 3, 2)), ("ij,ij->ij", (2, 3), (2, 3)), (",i->i", (), (3,)), ("->", ()),
-    ("ba", (2, 3)), ("ij,jk->ik", (0, 3), (3, 2)), ("ij,jk->ik", (2, 0), (0, 2)), ("i->", (0,)), ("ij,ij->i", (2, 1), (2, 3)),
+    ("ba", (2, 3)), ("ij,jk->ik", (0, 3), (3, 2)), ("ij,jk->ik", (2, 0), (0, 2)), ("i->", (0,)),
+    ("ij,ij->i", (2, 1), (2, 3)),
     ("i...j->...", (2, 3, 2)), ("...,...i->i", (), (3,)), ("ij,ij->", (2, 1), (1, 3)),
-    ("i...,j...->...", (2, 1, 3), (2, 2, 1)), ("i...,...j->ij...", (2, 2), (3, 2, 2)), ("ij , jk -> ki", (2, 3), (3, 2)), ("ii,ii->", (2, 2), (2, 2)),
+    ("i...,j...->...", (2, 1, 3), (2, 2, 1)), ("i...,...j->ij...", (2, 2), (3, 2, 2)),
+    ("ij , jk -> ki", (2, 3), (3, 2)), ("ii,ii->", (2, 2), (2, 2)),
 ]:
     case("einsum", *[values(*shape) for shape in shapes], subscripts=subscripts)
 x = values(2, 2)

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from tests.gates.cases import CASES, Case
 
 import chainrule as cr
 from chainrule.mode import Observer
 from chainrule.reverse import pull, pullback
-
-from tests.gates.cases import CASES, Case
 
 #: The library's own gates: those that tests and users define do not belong to the table. `handwritten` runs a layer's
 #: own backward and is tested with the layers.

@@ -3,14 +3,16 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["FAILED", "INTERRUPTED", "USAGE", "Failure"]
-
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+__all__ = ["Failure", "Interrupted"]
 
 
 class Failure(click.ClickException):
-    """Ends the command with one line on standard error and an exit code."""
+    """Ends the command with one line on standard error."""
 
-    def __init__(self, message: str, exit_code: int = FAILED) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 1
+
+
+class Interrupted(Failure):
+    """Ends the command after Ctrl-C."""
+
+    exit_code = 130

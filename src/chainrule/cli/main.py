@@ -4,26 +4,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 
 import click
 
-from .failure import FAILED, INTERRUPTED
+from .failure import Failure, Interrupted
 from .train import train
+from .version import version
 
 __all__ = ["main"]
 
 
-def version() -> str:
-    """Return the version that is installed."""
-    try:
-        return metadata.version("chainrule")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version(), message="%(prog)s %(version)s")
+@click.version_option(version() or "(not installed)", message="%(prog)s %(version)s")
 @click.pass_context
 def chainrule(context: click.Context) -> None:
     """A deep-learning framework you can see through.
@@ -39,7 +31,7 @@ def chainrule(context: click.Context) -> None:
       1    it failed: one line on standard error says why
       2    a command or an option that does not exist, or a value out of range
       130  interrupted by Ctrl-C
-    """
+    """  # noqa: D301
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -61,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 if it worked, 1 if it failed, 2 if it was called wrongly, 130 after Ctrl-C.
     """
     try:
-        chainrule.main(args=None if arguments is None else list(arguments), prog_name="chainrule", standalone_mode=False)
+        chainrule.main(arguments, prog_name="chainrule", standalone_mode=False)
         sys.stdout.flush()
         return 0
     except click.UsageError as error:
@@ -70,12 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _say(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        return _say("interrupted", INTERRUPTED)
-    except OSError as error:                             # files are a command's business: this is standard output
+        return _say("interrupted", Interrupted.exit_code)
+    except OSError as error:                             # commands name their files themselves: this is the output
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         if isinstance(error, BrokenPipeError):           # whoever read it has seen enough
-            return FAILED
-        return _say(f"cannot write to standard output: {error.strerror}", FAILED)
+            return Failure.exit_code
+        place = error.filename or "standard output"
+        return _say(f"cannot write to {place}: {error.strerror or error}", Failure.exit_code)
 
 
 def _say(message: str, exit_code: int) -> int:

@@ -39,6 +39,7 @@ class Recorder(Observer):
 
     # ------------------------------------------------------------------ gates
     def applied(self, gate: Gate, inputs: tuple[Any, ...], options: dict[str, Any], result: Tensor) -> None:
+        """Write down a gate."""
         given = [x.array if isinstance(x, Tensor) else x for x in inputs]
         if all(isinstance(x, int | float) for x in given) and not np.ndim(result.array) and "dtype" not in options:
             result.array = result.array.item()         # numbers make a number, as they do in eager code
@@ -59,12 +60,14 @@ class Recorder(Observer):
         return self.values[x]
 
     def constant(self, array: Any) -> Value:
+        """Make a value that is the same at each replay."""
         value = self.program.new(array)
         self.program.constants.append((value, own(array) if isinstance(array, np.ndarray) else array))
         return value
 
     # ------------------------------------------------------------------ cells
     def read(self, owner: Any, name: str) -> Any:
+        """Return what stands for the content of a cell: a tensor, a tuple of them, or None, False or True."""
         key = id(owner), name
         if key not in self.cells:
             cell = self.cells[key] = Cell(owner, name)
@@ -86,6 +89,7 @@ class Recorder(Observer):
         return tensor
 
     def given(self, owner: Any, name: str) -> bool:
+        """Answer by what the cell holds, and write down that this was taken for granted."""
         key = id(owner), name
         if key in self.cells and self.settled(self.current[key]) is not self.first.get(key):
             now = self.current[key]                    # written by this step, hence no matter of state
@@ -98,6 +102,7 @@ class Recorder(Observer):
         return answer
 
     def write(self, owner: Any, name: str, value: Any) -> None:
+        """Set a cell, now and at the end of each replay; or only note the new value of a tensor of the step's own."""
         key, before = (id(owner), name), get(owner, name)
         if isinstance(before, np.ndarray):
             value = self.fitted(value, before, name)
@@ -124,6 +129,7 @@ class Recorder(Observer):
 
     # ------------------------------------------------------------------ the end
     def settled(self, x: Any) -> Any:
+        """Return the value behind a tensor, and anything else as it is."""
         return self.value(x) if isinstance(x, Tensor) else x
 
     def finish(self, result: Any) -> Program:
@@ -153,6 +159,7 @@ class Recorded:
         self.recordings: dict[Any, list[tuple[Program, Callable[..., Any]]]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
+        """Do the step."""
         if mode.observer is not None:                  # inside another recorded step, or while somebody looks on
             return self.step(*arguments)
         plain = [_array(x) for x in arguments]
@@ -177,8 +184,8 @@ def _array(x: Any) -> Any:
     if not isinstance(x, Tensor):
         return own(x) if isinstance(x, np.ndarray) else x
     if x.tracked:
-        raise TypeError(f"an argument of a recorded step is data, but {x.name or 'a tensor'} of shape {x.shape} requires "
-                        "a gradient; let the step reach parameters through its model, or pass .detach()")
+        raise TypeError(f"an argument of a recorded step is data, but {x.name or 'a tensor'} of shape {x.shape} "
+                        "requires a gradient; let the step reach parameters through its model, or pass .detach()")
     x.lent = True
     return x.array
 

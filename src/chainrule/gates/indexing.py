@@ -54,8 +54,8 @@ def _along(indices: Any, axis: int, shape: tuple[int, ...]) -> tuple[Any, ...]:
     if indices.ndim != len(shape):
         raise ValueError("there are not as many dimensions of indices as of elements")
     axis = normalize_axis_index(axis, len(shape))
-    counts = (np.arange(n).reshape((n,) + (1,) * (len(shape) - i - 1)) for i, n in enumerate(shape))
-    return tuple(indices if i == axis else count for i, count in enumerate(counts))
+    return tuple([indices if i == axis else np.arange(n).reshape((n,) + (1,) * (len(shape) - i - 1))
+                  for i, n in enumerate(shape)])
 
 
 def _take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..gate import gate
 
-__all__ = ["blocks", "philox_bernoulli", "philox_normal", "philox_uniform"]
+__all__ = ["philox_bernoulli", "philox_normal", "philox_uniform"]
 
 
 class _Philox(threading.local):

@@ -76,4 +76,5 @@ class Softmax(Layer):
         return g.softmax(x, axis=self.dim)               # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
+        """Return the arguments it was made with."""
         return f"dim={self.dim}"

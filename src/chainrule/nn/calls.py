@@ -109,7 +109,8 @@ def run(layer: Layer, inputs: tuple[Any, ...], options: dict[str, Any], record: 
                 if record:
                     t.requires_grad = True
                     leaves.append(t)
-                t = t if dtype is None or t.dtype == dtype else t.astype(dtype)    # the gradient returns in the caller's
+                if dtype is not None and t.dtype != dtype:
+                    t = t.astype(dtype)                  # a gate, so the gradient comes back in the caller's dtype
             given.append(t)
         result = layer(*given, **options)
     call = Call(type(layer).__name__, leaves, result, numbers) if record else None
@@ -149,7 +150,7 @@ def lowered(result: Any, numbers: bool = False) -> Any:
     value = _value(result)
     if not isinstance(value, np.ndarray | np.generic):
         return value
-    return np.array(value) if value.ndim else value.item() if numbers else value[()]
+    return np.array(value) if value.ndim else value.item() if numbers else np.asarray(value)[()]
 
 
 def _value(x: Any) -> Any:

@@ -75,7 +75,7 @@ class Layer:
     _places: ClassVar[tuple[str, ...]] = ()              # the arguments of forward, in order
     _parameters: Mapping[str, None] = EMPTY              # the attributes that are parameters
     _buffers: Mapping[str, None] = EMPTY
-    _first: Tensor | None = None                         # the first floating-point one of them: its dtype is the layer's
+    _first: Tensor | None = None                         # the first floating-point one: its dtype is the layer's
     _pre_hooks: Mapping[int, Callable[..., Any]] = EMPTY
     _hooks: Mapping[int, Callable[..., Any]] = EMPTY
 
@@ -226,8 +226,8 @@ class Layer:
         calls = self._calls
         if not calls.kept:
             raise RuntimeError(
-                f"{_line(self)}.backward: no forward call on arrays is left to go back through. Each forward can be gone "
-                "back through once; calls under no_grad() or after .eval() are not kept, nor more than "
+                f"{_line(self)}.backward: no forward call on arrays is left to go back through. Each forward can be "
+                "gone back through once; calls under no_grad() or after .eval() are not kept, nor more than "
                 f"{MOST_CALLS} calls or {MOST_BYTES // 2**20} MiB of them; and layer(x) is differentiated by "
                 "loss.backward()")
         if not calls.went_back:
@@ -250,7 +250,7 @@ class Layer:
 
     def _lifted(self, inputs: tuple[Any, ...], dtype: np.dtype[Any] | None) -> tuple[Any, ...]:
         """Turn what is passed to a layer into tensors, where it is a value and not a setting."""
-        alone = all([isinstance(x, NUMBERS) for x in inputs])
+        alone = all(isinstance(x, NUMBERS) for x in inputs)
         return tuple([x if isinstance(x, NUMBERS) and (not alone or x is True or x is False)
                       else self._lift(x, self.is_constant(place), dtype) for place, x in enumerate(inputs)])
 

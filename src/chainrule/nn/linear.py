@@ -70,6 +70,7 @@ class Linear(Layer):
         return g.linear(x, self.weight, self.bias)       # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
+        """Return the arguments it was made with."""
         return f"{self.in_features} → {self.out_features}" + ("" if self.bias is not None else ", no bias")
 
 
@@ -121,4 +122,5 @@ class Flatten(Layer):
         return x.reshape((*shape[:start], joined, *shape[end + 1:]))
 
     def extra_repr(self) -> str:
+        """Return the arguments it was made with."""
         return "" if (self.start_dim, self.end_dim) == (1, -1) else f"{self.start_dim}, {self.end_dim}"

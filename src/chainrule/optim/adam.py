@@ -73,7 +73,8 @@ class Adam(Optimizer):
         """Raise ValueError if a setting is out of range."""
         self.at_least_zero(group, "lr", "eps", "weight_decay")
         if len(group["betas"]) != 2 or not all(0 <= beta < 1 for beta in group["betas"]):
-            raise ValueError(f"{type(self).__name__}: betas are two numbers, at least 0 and below 1, got {group['betas']}")
+            raise ValueError(f"{type(self).__name__}: betas are two numbers, at least 0 and below 1, got "
+                             f"{group['betas']}")
 
     def moments(self, group: dict[str, Any]) -> tuple[str, ...]:
         """Name the running means, and their maximum with `amsgrad`."""

@@ -14,7 +14,7 @@ from ..tensor import Tensor
 
 __all__ = ["Optimizer"]
 
-BLOCK = 32_768                       #: elements: what a rule works on at once stays in the second-level cache
+BLOCK = 65_536                       #: elements: what a rule works on at once stays in the second-level cache
 NOTHING: dict[str, Any] = {}
 
 
@@ -84,7 +84,7 @@ class Optimizer:
             self.add_param_group(group)
 
     # ------------------------------------------------------------------ what a subclass says
-    def rule(self, p: Any, g: Any, s: Any, **settings: Any) -> Any:
+    def rule(self, p: Any, g: Any, s: Any, *_: Any, **settings: Any) -> Any:
         """Return the updated parameter; elementwise, in operators and gates.
 
         Parameters
@@ -185,7 +185,7 @@ class Optimizer:
         update = self._record if mode.symbolic else self._write
         for group in self.param_groups:
             moments = self.moments(group)
-            settings = {name: ask(group, name) if name in self.switches else read(group, name) for name in self.defaults}
+            settings = {name: (ask if name in self.switches else read)(group, name) for name in self.defaults}
             for p in group["params"]:
                 gradient = read(p, "gradient")
                 if gradient is not None:
@@ -219,7 +219,8 @@ class Optimizer:
             block = slice(start, start + BLOCK)
             self._apply(value[block], g[block], {name: array[block] for name, array in kept.items()}, step, settings)
 
-    def _apply(self, p: NDArray[Any], g: Any, kept: dict[str, NDArray[Any]], step: Any, settings: dict[str, Any]) -> None:
+    def _apply(self, p: NDArray[Any], g: Any, kept: dict[str, NDArray[Any]], step: Any,
+               settings: dict[str, Any]) -> None:
         """Run the rule once, and write what it returned or assigned instead of writing in place."""
         s = SimpleNamespace(step=step, **kept)
         new = self.rule(p, g, s, **settings)
@@ -233,7 +234,7 @@ class Optimizer:
     def _record(self, p: Tensor, gradient: Tensor, state: dict[str, Any], moments: tuple[str, ...],
                 settings: dict[str, Any]) -> None:
         """Run the rule on tensors, so that a recorder sees its gates, and write the results to their cells."""
-        s = SimpleNamespace(step=read(state, "step") if moments else None, **{name: read(state, name) for name in moments})
+        s = SimpleNamespace(**{name: read(state, name) for name in ("step", *moments) if moments})
         with no_grad():
             write(p, "array", self.rule(read(p, "array"), gradient, s, **settings))
         for name in moments:
@@ -279,7 +280,7 @@ class Optimizer:
         saved = [state_dict["state"].get(i, {}) for group in groups for i in group["params"]]
         loaded, wrong = {}, []
         for i, (p, values) in enumerate(zip(self._all(), saved, strict=True)):
-            moments = {name: np.array(value, p.dtype) for name, value in values.items()
+            moments = {name: np.array(np.asarray(value), p.dtype) for name, value in values.items()
                        if name != "step" and value is not None}
             wrong += [f"{name} of parameter {i}: expected {p.shape}, got {moment.shape}"
                       for name, moment in moments.items() if moment.shape != p.shape]

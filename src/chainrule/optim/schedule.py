@@ -68,7 +68,7 @@ def one_cycle(pct_start: float = 0.3, div_factor: float = 25.0, final_div_factor
     >>> from chainrule.optim import schedule
     >>> lr = schedule.one_cycle()
     >>> [round(lr(step, 11), 3) for step in range(0, 11, 2)]
-    [0.04, 0.952, 0.908, 0.52, 0.128, 0.0]
+    [0.04, 0.96, 0.884, 0.531, 0.157, 0.0]
     """
     if not 0 < pct_start < 1:
         raise ValueError(f"one_cycle: pct_start is a share of the run, between 0 and 1, got {pct_start}")

@@ -39,8 +39,8 @@ class Display(Callback):
         console = Console(file=file)
         if console.is_dumb_terminal:
             return
-        self.bar = Progress(TextColumn("{task.fields[epoch]}"), BarColumn(bar_width=None), TextColumn("{task.description}"),
-                            console=console, expand=True)
+        self.bar = Progress(TextColumn("{task.fields[epoch]}"), BarColumn(bar_width=None),
+                            TextColumn("{task.description}"), console=console, expand=True)
         self.task = self.bar.add_task("", total=self.total, epoch=self._epoch(plan.first))
         self.bar.start()
 
@@ -71,10 +71,10 @@ class Display(Callback):
 
     def _figures(self) -> str:
         """The loss and the metrics of the last whole epoch, and the time left."""
-        parts = []
+        parts, labels = [], {"train": "train", "validation": self.validation}
         for name in (name.removeprefix("train_") for name in self.row if name.startswith("train_")):
-            found = [(label, self.row[f"{kind}_{name}"])
-                     for kind, label in (("train", "train"), ("validation", self.validation)) if f"{kind}_{name}" in self.row]
+            found = [(label, self.row[f"{kind}_{name}"]) for kind, label in labels.items()
+                     if f"{kind}_{name}" in self.row]
             if name == "loss":
                 parts.append(f"loss {found[0][1]:.3f}")
             elif name == "accuracy":

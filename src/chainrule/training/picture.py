@@ -41,7 +41,8 @@ def _panel(axes: Any, history: History, name: str, validation: str) -> None:
     for kind, label, color, width in (("train", "train", TRAIN, 1.4), ("validation", validation, VALIDATION, 2.0)):
         if f"{kind}_{name}" not in history[-1]:
             continue
-        values = [float("nan") if value is None else value * (100 if share else 1) for value in history[f"{kind}_{name}"]]
+        scale = 100 if share else 1
+        values = [float("nan") if value is None else scale * value for value in history[f"{kind}_{name}"]]
         last = f"{values[-1]:.2f} %" if share else f"{values[-1]:.4g}"
         axes.plot(epochs, values, color=color, linewidth=width, label=f"{label} {last}",
                   marker="o" if len(values) == 1 else None)

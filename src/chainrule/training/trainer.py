@@ -116,9 +116,11 @@ class Trainer:
             raise ValueError(f"fit: epochs is a whole number from 1 on, got {epochs!r}")
         check_optimizer(self.optimizer, self.model)
         loader = self._looked_at("the training data", train, batch_size, shuffle=True)
-        held_out = None if validation is None else self._looked_at("the validation data", validation, max(batch_size, 1024))
+        held_out = None
+        if validation is not None:
+            held_out = self._looked_at("the validation data", validation, max(batch_size, 1024))
         plan = Plan(len(self.history) + 1, int(epochs), len(loader))
-        listeners = [Display()] if callbacks is None else list(callbacks)
+        listeners: list[Callback] = [Display()] if callbacks is None else list(callbacks)
         with self._learning_rates(plan) as next_rate, _drawing_from(self.dropout), \
                 _switched(self.model, True), np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             try:
@@ -128,7 +130,9 @@ class Trainer:
                     start = time.perf_counter()
                     row = {"epoch": epoch, **self._epoch(loader, epoch, next_rate, listeners)}
                     if held_out is not None:
-                        row |= {f"validation_{name}": value for name, value in self._measure(held_out).items()}
+                        found = self._measure(held_out)
+                        _finite(found["loss"], f"on the validation data after epoch {epoch}", row["lr"])
+                        row |= {f"validation_{name}": value for name, value in found.items()}
                     row["seconds"] = round(time.perf_counter() - start, 6)
                     self.history.rows.append(row)
                     for listener in listeners:
@@ -180,10 +184,7 @@ class Trainer:
             outputs = self.model(x)
             loss = self.loss(outputs, y)
             value = float(loss.item())
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"the loss became {value} at step {step} of epoch {epoch}. A smaller learning rate (it is {rate:.3g} "
-                    "here) is the usual remedy; `with chainrule.detect_anomaly():` names the gate it began in")
+            _finite(value, f"at step {step} of epoch {epoch}", rate)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -232,6 +233,13 @@ class Trainer:
         finally:
             for group, rate in zip(groups, rates, strict=True) if self.schedule is not None else ():
                 write(group, "lr", rate)
+
+
+def _finite(loss: float, where: str, rate: float) -> None:
+    """Stop a run that has gone astray."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the loss became {loss} {where}. A smaller learning rate (it was {rate:.3g}) is the "
+                                 "usual remedy; `with chainrule.detect_anomaly():` names the gate in which it began")
 
 
 @contextmanager

@@ -66,6 +66,6 @@ def escape(text: str) -> str:
     'a #quot;b#quot; #lt;c#gt;'
     """
     codes = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\\": "#92;", "|": "#124;",
-             "\n": " ", "\r": " ", "*": "#42;", "_": "#95;", "~": "#126;", "$": "#36;"}
-    text = "".join(codes.get(c, c) for c in text)
+             "*": "#42;", "_": "#95;", "~": "#126;", "$": "#36;"}
+    text = "".join(codes.get(c, c) for c in re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text))
     return re.sub(r"(?<=\d)\.(?= )|^[-+](?= )", lambda m: f"#{ord(m[0])};", text)      # a list, in Markdown

@@ -196,10 +196,15 @@ def formula(gate: Gate, result: str, operands: Sequence[str], options: Mapping[s
     """
     if gate.name == "getitem":
         return f"{result} = {operands[0]}[{', '.join(operands[1:])}]"
-    known = len(gate.arguments) >= len(operands) and gate.formula
-    if not known or len(set(_letters(gate).values())) < len(operands):
+    text, letters = gate.formula, _letters(gate)
+    for letter, i in letters.items():
+        if i >= len(operands):                         # an operand that was left out, such as a bias
+            text = text.replace(f" + {letter}", "")
+    left_out = "None" in operands or any(i >= len(operands) and letter in TOKEN.findall(text)
+                                         for letter, i in letters.items())
+    if left_out or not text or not set(range(len(operands))) <= set(letters.values()):
         return f"{result} = {gate.name}({', '.join([*operands, *(f'{k}={v}' for k, v in (options or {}).items())])})"
-    return plain(gate.formula, _named(gate, result, operands))
+    return plain(text, _named(gate, result, operands))
 
 
 def partial(gate: Gate, argument: int, result: str, operands: Sequence[str]) -> str:
