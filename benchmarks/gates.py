@@ -5,6 +5,7 @@ whose gradient has to be added up. Backward, raw NumPy multiplies and adds as of
 """
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -84,7 +85,7 @@ def measure(rounds: int) -> list[dict[str, Any]]:
         try:
             chains[name] = make()
         except ImportError as error:
-            print(f"{name} is left out: {error}")
+            print(f"{name} is left out: {error}", file=sys.stderr)
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in chains}
     for chain in chains.values():
         chain()

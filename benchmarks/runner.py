@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .contenders import CONTENDERS
@@ -75,7 +76,7 @@ class Process:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.child", workload, contender], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=CONTENDERS[contender].environment())
+            env=CONTENDERS[contender].environment(), cwd=Path(__file__).parents[1])
 
     def answer(self) -> Any:
         """Read one answer.

@@ -44,10 +44,9 @@ where h₂ = a - 1.0"""
 
 def test_the_short_form_and_the_default_names():
     named = neuron()
-    text = str(named["L"].explain(named["b"]))
-    assert text.startswith("dL/dx₂ = dL/dh₃ · dh₃/dx₂\n")
-    assert str(named["L"].explain(named["b"], names=named)).startswith("dL/db = dL/da · da/db\n") or \
-        str(named["L"].explain(named["b"], names=named)).startswith("dL/db = dL/da · da/dz · dz/db\n")
+    assert str(named["L"].explain(named["b"])).startswith("dL/dx₂ = dL/dh₃ · dh₃/dx₂\n")
+    assert str(named["L"].explain(named["w"])).startswith("dL/dx₁ = dL/dh₃ · dh₃/dh₂ · dh₂/dx₁\n")
+    assert str(named["L"].explain(named["b"], (), named)).startswith("dL/db = dL/da · da/db\n")
 
 
 def test_constants_merge_but_named_values_stay():
@@ -59,7 +58,7 @@ def test_constants_merge_but_named_values_stay():
     L = -(square * 0.25)
     path, = cr.explain(L, w).paths
     assert [(f.name, f.value, f.symbol) for f in path.factors] == [
-        ("dL/ds", -0.25, ""), ("ds/dz", -2.0, "2·h₃"), ("dz/dw", 3.0, "")]
+        ("dL/ds", -0.25, ""), ("ds/dz", -2.0, "2·h₂"), ("dz/dw", 3.0, "")]
     path, = cr.explain(L, z).paths
     assert [(f.name, f.value) for f in path.factors] == [("dL/ds", -0.25), ("ds/dz", -2.0)]
 
@@ -152,12 +151,12 @@ def test_a_batch_is_a_sum_over_samples():
     assert e.count == 32 * 3 and len(e.paths) == 32                # through each sample and each score
     assert [path.factors[1].value for path in e.paths] == named["X"].numpy()[:, 1].tolist()
     assert [path.factors[1].symbol for path in e.paths] == [f"X[{n},1]" for n in range(32)]
+    few = cr.explain(named["loss"], named["W1"], (1, 2), names=named, most=100)
     named["loss"].backward()
     assert e.gradient == named["W1"].grad.numpy()[1, 2]
     assert e.total == pytest.approx(e.gradient, rel=1e-12)
     text = str(e)
     assert "the sum over 96 paths" in text and "… and 12 smaller, which add up to" in text
-    few = cr.explain(named["loss"], named["W1"], (1, 2), names=named, most=100)
     assert len(few.paths) == 96 and few.total == pytest.approx(e.gradient, rel=1e-12)
 
 
@@ -185,7 +184,7 @@ def test_a_graph_by_hand():
     f = g.output((x + y) * z)
     f.name = "f"
     g.forward(x=-2, y=5, z=-4)
-    assert str(g.explain("x")) == "df/dx = z = -4" or str(cr.explain(g, x)).startswith("df/dx = -4")
+    assert str(g.explain("x")) == "df/dx = -4\n\ndf/dx = z = -4"
     assert g.explain(x).gradient == g.explain("x").total == -4 and cr.explain(g, "z").total == 3
 
 
@@ -197,21 +196,19 @@ def test_what_cannot_be_explained():
     loss = (w * w).sum()
     with pytest.raises(ValueError, match="L does not depend on this tensor"):
         cr.explain(loss, other)
-    with pytest.raises(ValueError, match="L does not depend on other, or not through gates that can be differentiated"):
-        cr.explain((w * other.floor()).sum() + other.floor() * other * 0 + loss, cr.Tensor(1.0)) if False else \
-            cr.explain(cr.Graph(loss), _unreached(loss))
+    g = cr.Graph()
+    x = g.input("x", 1.5)
+    g.output(x * 2 + cr.floor(g.input("y", 2.5)))
+    with pytest.raises(ValueError, match="h₃ does not depend on y, or not through gates that can be differentiated"):
+        cr.explain(g, "y")
     for index in (2, -3, (0, 0), 1.5):
-        with pytest.raises((IndexError, TypeError), match=r"shape \(2,\) has no element"):
+        with pytest.raises(IndexError, match=r"w of shape \(2,\) has no element"):
             cr.explain(loss, w, index)
     with pytest.raises(KeyError, match="no node named 'v'"):
         cr.explain(loss, "v")
     loss.backward()
     with pytest.raises(ValueError, match="build Graph"):
         cr.explain(loss, w)
-
-
-def _unreached(loss):
-    raise ValueError("L does not depend on other, or not through gates that can be differentiated")
 
 
 def test_explaining_leaves_the_tape_alone():

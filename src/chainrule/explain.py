@@ -221,7 +221,8 @@ def _flat(index: int | tuple[int, ...] | None, node: Node) -> int:
     parts = tuple(index) if isinstance(index, tuple | list) else (index,)
     if not shape and not any(parts):
         return 0
-    if len(parts) != len(shape) or any(not -n <= i < n for i, n in zip(parts, shape, strict=True)):
+    if len(parts) != len(shape) or not all(isinstance(i, int | np.integer) and -n <= i < n
+                                           for i, n in zip(parts, shape, strict=True)):
         raise IndexError(f"explain: {node.name} of shape {shape} has no element {index}")
     return int(np.ravel_multi_index(tuple(i % n for i, n in zip(parts, shape, strict=True)), shape)) if shape else 0
 

@@ -4,6 +4,7 @@ They take tensors and give tensors that remember, or take arrays and give arrays
 """
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -404,8 +405,14 @@ def binary_cross_entropy(input: Values, target: Values, weight: Values | None = 
 
 def _bounded_log(p: Any) -> Any:
     """Return the logarithm of a probability, but no less than -100; the logarithm of 0 is never taken."""
-    positive = g.greater(p, 0)
-    return g.where(positive, g.clip(g.log(g.where(positive, p, 1)), -100.0), -100)
+    return g.clip(g.log(g.clip(p, _least(p.dtype))), -100.0)
+
+
+@cache
+def _least(dtype: np.dtype[Any]) -> float:
+    """Return the least positive number of a dtype; in float16 the least that one can be divided by."""
+    info = np.finfo(dtype)
+    return float(info.smallest_subnormal if info.bits > 16 else info.smallest_normal)
 
 
 def binary_cross_entropy_with_logits(
@@ -612,7 +619,7 @@ def _class_index(target: Any, classes: int, axis: int) -> Any:
         wrong = target[tuple(place)]
         hint = "; to ignore it in a recorded step, it must be in the batch at the first call" if wrong == -100 else ""
         raise ValueError(f"class {wrong} at {tuple(map(int, place))} is not one of 0 to {classes - 1}{hint}")
-    return np.expand_dims(target, axis)
+    return target.reshape((*target.shape[:axis], 1, *target.shape[axis:]))
 
 
 class_index = gate(

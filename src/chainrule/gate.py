@@ -96,6 +96,8 @@ class Gate:
         module = inspect.currentframe().f_back.f_globals.get("__name__", "")      # type: ignore[union-attr]
         if name in GATES and GATES[name].module != module:
             raise ValueError(f"a gate named {name!r} is already defined in {GATES[name].module}; choose another name")
+        if method and name in Tensor.__dict__ and name not in GATES:
+            raise ValueError(f"a tensor has something else named {name!r} already; choose another name for the gate")
         self.name, self.module = name, module
         self.forward, self.derivative, self.joint = forward, derivative, joint
         self.differentiable = bool(derivative) or joint is not None
@@ -108,8 +110,9 @@ class Gate:
         self.value: Callable[..., Any] = (lambda *x, **o: forward(*x, **o)[0]) if keeps else forward
         self.arguments, self.options, self.arity = _signature(forward, len(derivative))
         GATES[name] = self
-        for function in (*((forward,) if isinstance(forward, np.ufunc) else ()), *numpy):
-            NUMPY[function] = self
+        NUMPY.update(dict.fromkeys(numpy, self))
+        if isinstance(forward, np.ufunc):
+            NUMPY.setdefault(forward, self)            # a later gate on the same ufunc takes nothing from the first
         self.scatters = any(hasattr(rule, "into") for rule in derivative)
         self.__doc__ = self.document()
         self.is_method = method
@@ -181,6 +184,9 @@ class Gate:
             if name not in self.options:
                 known = f"the options {', '.join(self.options)}" if self.options else "no options"
                 raise TypeError(f"{self.name} of a tensor takes {known}; got {name}={describe(value)}")
+            if isinstance(value, Tensor):
+                raise TypeError(f"{self.name} takes {name} as an option, not as a tensor; a gate has one derivative, or "
+                                "None, for each of its array arguments")
             changeable = changeable or type(value) is list or type(value) is ndarray
         return deepcopy(options) if changeable else options
 
@@ -233,7 +239,7 @@ class Gate:
 
     def blame(self, error: Exception, arrays: list[Any], options: dict[str, Any]) -> Exception:
         """Say of an error in `forward` what the gate was given and what it expects."""
-        seen = ", ".join([*map(describe, arrays), *(f"{name}={value!r}" for name, value in options.items())])
+        seen = ", ".join([*map(describe, arrays), *(f"{name}={describe(value)}" for name, value in options.items())])
         expected = f"; expected {self.shapes}" if self.shapes else ""
         strange = ", ".join(name for name in options if name not in (*self.options, "out"))
         if strange:
@@ -311,7 +317,7 @@ def _by_name(name: str) -> Gate:
 
 
 def _signature(forward: Callable[..., Any], derivatives: int) -> tuple[dict[str, bool], tuple[str, ...], int | None]:
-    """The array arguments of `forward` (and whether each may be left out), its options, and how many arrays it takes."""
+    """List the array arguments of `forward` (may each be left out?), its options, and how many arrays it takes."""
     if isinstance(forward, np.ufunc):
         return dict.fromkeys("xy"[:forward.nin], False), (), forward.nin
     parameters = inspect.signature(forward).parameters.values()

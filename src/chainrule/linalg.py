@@ -4,9 +4,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from . import gates as g
-from .gate import stands_for
+from .gate import adopt, stands_for
 
 __all__ = ["norm"]
 
@@ -29,6 +30,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     Returns
     -------
     tensor or array
+        Of floating-point numbers. Where the norm is 0, and where an element with an infinite derivative is, the
+        gradient is 0.
 
     Raises
     ------
@@ -41,8 +44,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     >>> float(cr.linalg.norm([3.0, 4.0]))
     5.0
     """
+    x = adopt(x)
+    if getattr(x, "dtype", np.dtype(float)).kind in "biu":
+        x = g.cast(x, dtype=np.float64)
     ndim = np.ndim(x)
-    axes = tuple(range(ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = normalize_axis_tuple(range(ndim) if axis is None else axis, ndim)
     if ord is None:
         return g.norm2(x, axis=axes, keepdims=keepdims)
     if len(axes) == 1:
@@ -53,15 +59,15 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         if ord == -np.inf:
             return g.min(g.abs(x), axis=axes, keepdims=keepdims)
         if ord == 0:
-            return g.sum(g.not_equal(x, 0), axis=axes, keepdims=keepdims)
+            return g.sum(g.cast(g.not_equal(x, 0), dtype=x.dtype), axis=axes, keepdims=keepdims)
         if ord == 1:
             return g.sum(g.abs(x), axis=axes, keepdims=keepdims)
-        if isinstance(ord, int | float):
-            return g.power(g.sum(g.power(g.abs(x), ord), axis=axes, keepdims=keepdims), 1 / ord)
+        if isinstance(ord, int | float | np.number):
+            return _power(g.sum(_power(g.abs(x), float(ord)), axis=axes, keepdims=keepdims), 1 / float(ord))
     elif len(axes) == 2:
         if ord == "fro":
             return g.norm2(x, axis=axes, keepdims=keepdims)
-        rows, columns = (a % ndim for a in axes)
+        rows, columns = axes
         along = {1: (rows, columns, g.max), -1: (rows, columns, g.min),
                  np.inf: (columns, rows, g.max), -np.inf: (columns, rows, g.min)}.get(ord)
         if along is not None:
@@ -69,3 +75,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
             z = extreme(g.sum(g.abs(x), axis=first, keepdims=True), axis=second, keepdims=True)
             return z if keepdims else g.squeeze(z, axis=(first, second))
     raise ValueError(f"norm: ord={ord!r} over {len(axes)} axes is not available; see the list in the documentation")
+
+
+def _power(x: Any, p: float) -> Any:
+    """Raise numbers that are not negative to a power; at 0 a derivative that would be infinite is 0."""
+    if not 0 < p < 1:
+        return g.power(x, p)
+    nothing = g.equal(x, 0)
+    return g.where(nothing, 0, g.power(g.where(nothing, 1, x), p))

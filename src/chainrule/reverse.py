@@ -160,7 +160,7 @@ def pullback(seeds: dict[Tensor, Any], *, targets: Collection[Tensor] | None = N
                     rule.into(pending[x], *values, **options)
                     continue
                 else:
-                    dx = rule(*values, **options)
+                    dx = rule(*values, **options) if options else rule(*values)
                 a = x.array
                 if dx.shape != a.shape or dx.dtype is not a.dtype:
                     dx = fit(dx, a, gate)
@@ -250,6 +250,10 @@ def backward(result: Tensor, gradient: Any = None, *, retain_graph: bool = False
     if not result.tracked:
         raise RuntimeError("backward: this value does not depend on any tensor with requires_grad=True"
                            + ("" if mode.record else " (it was made, or this is, inside no_grad)"))
+    if create_graph and not mode.record:
+        with enable_grad():                            # what is asked for by name is recorded also under no_grad
+            backward(result, gradient, create_graph=True)
+        return
     seed = seed_for(result, gradient)
     for leaf, dx in pullback({result: seed}, create_graph=create_graph, retain_graph=retain_graph).items():
         accumulate(leaf, dx)

@@ -534,8 +534,8 @@ class Tensor:
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         stand_in = NUMPY.get(function)
         if options.get("out") is not None:
-            raise TypeError(f"np.{function.__name__}(out=...) would write a tensor's value where no gradient can follow; "
-                            "assign the result to a name")
+            raise TypeError(f"np.{function.__name__}(out=...) would write a tensor's value where no gradient can "
+                            "follow; assign the result to a name")
         if isinstance(stand_in, Gate):
             return stand_in.as_numpy(function, args, options)
         if stand_in is not None:

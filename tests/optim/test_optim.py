@@ -278,7 +278,8 @@ def test_going_on_from_a_saved_state_is_going_on(rng):
             p.grad = g
             optimizer.step()
 
-    for make in (lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.1), lambda p: optim.AdamW(p, lr=0.1, amsgrad=True)):
+    for make in (lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.1),
+                 lambda p: optim.AdamW(p, lr=0.1, amsgrad=True)):
         p = cr.Tensor(start, requires_grad=True)
         first = make([p])
         steps(first, p, gradients[:4])
@@ -344,7 +345,7 @@ def test_a_state_that_does_not_fit_is_refused_whole():
     (lambda w: optim.SGD([w], nesterov=True), "nesterov=True needs a momentum above 0 and dampening=0, got momentum=0"),
     (lambda w: optim.SGD([w], momentum=0.9, dampening=0.1, nesterov=True), "nesterov=True needs"),
     (lambda w: optim.Adam([w], eps=-1), "Adam: eps must be at least 0"),
-    (lambda w: optim.AdamW([w], betas=(0.9, 1.0)), r"AdamW: betas are two numbers, at least 0 and below 1, got \(0.9, 1"),
+    (lambda w: optim.AdamW([w], betas=(0.9, 1.0)), r"AdamW: betas are two numbers, .* below 1, got \(0.9, 1"),
     (lambda w: optim.Adam([w], betas=(0.9,)), "Adam: betas are two numbers"),
     (lambda w: optim.SGD([("w", w), leaf()]), "name all parameters of a group, or none"),
 ], ids=range(16))

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.peers
 
 STEPS = 60
 SGD = [{"momentum": m, "dampening": d, "weight_decay": w, "nesterov": n, "maximize": x}
-       for m, d, w, n, x in product((0, 0.9), (0, 0.3), (0, 0.05), (False, True), (False, True)) if not n or (m and not d)]
+       for m, d, w, n, x in product((0, 0.9), (0, 0.3), (0, 0.05), (False, True), (False, True))
+       if not n or (m and not d)]
 ADAM = [{"betas": b, "eps": e, "weight_decay": w, "amsgrad": a, "maximize": x}
         for b, e, w, a, x in product(((0.9, 0.999), (0.5, 0.5), (0.0, 0.9)), (1e-8, 1e-2), (0, 0.1), (False, True),
                                      (False, True))]
@@ -22,7 +23,7 @@ CASES = [("SGD", o) for o in SGD] + [("Adam", o) for o in ADAM] + [("AdamW", o) 
 
 
 def slope(p, t):
-    """A gradient that depends on the parameter and on the step: three directions curve differently, and one is noisy."""
+    """A gradient that depends on the parameter and on the step: three curvatures, and noise."""
     noise = np.random.default_rng(t).normal(size=p.shape)
     return (np.arange(p.size).reshape(p.shape) % 3 * p + np.sin(3 * p) + 0.3 * noise).astype(p.dtype)
 
@@ -93,7 +94,8 @@ def test_parameter_groups(name, rng):
     for p, q in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-11, atol=1e-13)
     saved, reference = pair[0].state_dict(), pair[1].state_dict()
-    assert [group["params"] for group in saved["param_groups"]] == [group["params"] for group in reference["param_groups"]]
+    numbers = [[group["params"] for group in each["param_groups"]] for each in (saved, reference)]
+    assert numbers[0] == numbers[1] == [[0], [1], [2]]
     assert saved["state"].keys() == reference["state"].keys()
     for i, state in reference["state"].items():
         for key, value in state.items():

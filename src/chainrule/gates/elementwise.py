@@ -120,7 +120,7 @@ sigmoid = gate(
     method=True, out=True, summary="The logistic function, from 0 to 1. No argument is too large for it.",
     example=">>> float(cr.sigmoid(0.0))\n0.5")
 relu = gate(
-    "relu", lambda x, out=None: np.maximum(x, 0, out=out), (lambda dz, z, x: dz * greater(z, 0),),
+    "relu", lambda x, out=None: np.maximum(x, 0, out=out), (lambda dz, z, x: dz * (z > 0),),
     formula=r"z = \max(x, 0)", partials=("[x > 0]",), method=True, out=True, ties="0 at x = 0",
     summary="The rectified linear unit: the argument where it is positive, else 0.",
     source="Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML 2010",

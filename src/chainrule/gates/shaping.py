@@ -49,7 +49,7 @@ moveaxis: Gate = gate(
 def _expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
     if type(axis) is int and type(x) is np.ndarray and -x.ndim <= axis <= x.ndim:        # NumPy's takes 4 times as long
         place = axis if axis >= 0 else axis + x.ndim + 1
-        return x.reshape(x.shape[:place] + (1,) + x.shape[place:])
+        return x.reshape((*x.shape[:place], 1, *x.shape[place:]))
     return np.expand_dims(x, axis)
 
 

@@ -66,8 +66,8 @@ class Sequential(Layer):
             raise TypeError(f"Sequential: expected layers, got {type(layer).__name__} at {name}; a function can be "
                             "wrapped in a Layer whose forward calls it")
         if not isinstance(name, str) or not name or "." in name or hasattr(Layer, name) or name in self.__dict__:
-            raise ValueError(f"Sequential: {name!r} cannot name a layer: expected a string without dots that is not taken "
-                             "and names no method of layers")
+            raise ValueError(f"Sequential: {name!r} cannot name a layer: expected a string without dots that is not "
+                             "taken and names no method of layers")
         setattr(self, name, layer)
 
     def __len__(self) -> int:

@@ -21,15 +21,16 @@ def check_data(what: str, dataset: Dataset, model: nn.Layer, loss: Any) -> None:
     what : str
         What the data set is called in errors.
     dataset : Dataset
-        Its numbers are all looked at if it is an `ArrayDataset`; of others the first sample is.
+        Its numbers are all looked at if it is an `ArrayDataset`; of others those of the first samples are.
     model, loss : Layer
-        Run once, on the first sample, without a trace.
+        Run once, on the first samples, without a trace.
 
     Raises
     ------
     TypeError, ValueError
     """
-    x, y = first = next(iter(DataLoader(dataset, 1))) if _pairs(what, dataset) else ()
+    _pairs(what, dataset)
+    x, y = first = next(iter(DataLoader(dataset, 2)))
     whole = dataset.arrays if isinstance(dataset, ArrayDataset) else first
     for name, array in zip(("inputs", "targets"), whole, strict=True):
         _finite(f"{what}: the {name}", array)
@@ -41,9 +42,11 @@ def check_data(what: str, dataset: Dataset, model: nn.Layer, loss: Any) -> None:
         _labels(f"{what}: the targets", whole[1], outputs.shape[1], loss.ignore_index)
     with no_grad():
         value = loss(outputs, y)
+    if not isinstance(value, Tensor):
+        raise TypeError(f"the loss returned {type(value).__name__}; expected a tensor, from which a gradient goes back")
     if value.size != 1:
-        raise ValueError(f"the loss gives {value.size} numbers, of shape {value.shape}, for one sample; training needs "
-                         "one number for a batch: reduction=\"mean\"")
+        raise ValueError(f"the loss gives {value.size} numbers, of shape {value.shape}, for a batch of {len(x)}; "
+                         'training needs one number: use reduction="mean"')
 
 
 def check_optimizer(optimizer: Any, model: nn.Layer) -> None:
@@ -55,7 +58,7 @@ def check_optimizer(optimizer: Any, model: nn.Layer) -> None:
         raise ValueError("the optimizer has none of the model's parameters; make it from this model's .parameters()")
 
 
-def _pairs(what: str, dataset: Dataset) -> bool:
+def _pairs(what: str, dataset: Dataset) -> None:
     if not isinstance(dataset, Dataset):
         raise TypeError(f"{what}: expected a data set of (input, target) pairs, got {type(dataset).__name__}; arrays "
                         "become one with data.ArrayDataset(inputs, targets)")
@@ -64,8 +67,8 @@ def _pairs(what: str, dataset: Dataset) -> bool:
     sample = dataset[0]
     if not isinstance(sample, tuple) or len(sample) != 2:
         parts = f"{len(sample)} parts" if isinstance(sample, tuple) else type(sample).__name__
-        raise ValueError(f"{what}: expected samples that are pairs (input, target), got {parts}")
-    return True
+        raise ValueError(f"{what}: expected samples that are pairs (input, target), got {parts}; two arrays become "
+                         "such a data set with data.ArrayDataset(inputs, targets)")
 
 
 def _finite(what: str, array: Any) -> None:
