@@ -6,7 +6,8 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import nn
@@ -36,7 +37,7 @@ class TestGrad:
         assert float(f(0.7)) == pytest.approx(expected, rel=1e-13)
 
     def test_kinds_come_back_as_they_went_in(self):
-        f = lambda x: (x * x).sum() if np.ndim(x) else x * x                          # noqa: E731
+        f = lambda x: (x * x).sum() if np.ndim(x) else x * x
         assert type(cr.grad(f)(3.0)) is float
         assert type(cr.grad(f)(3)) is float
         assert cr.grad(f)(3) == 6.0
@@ -46,7 +47,7 @@ class TestGrad:
         assert isinstance(cr.grad(f)(cr.Tensor(X)), cr.Tensor)
 
     def test_several_arguments(self):
-        f = lambda x, y, z: (x * y ** 2).sum() + z                                    # noqa: E731
+        f = lambda x, y, z: (x * y ** 2).sum() + z
         dx, dz = cr.grad(f, argnums=(0, -1))(X, X + 1, 5.0)
         np.testing.assert_allclose(dx, (X + 1) ** 2, rtol=1e-15)
         assert dz == 1.0
@@ -108,7 +109,7 @@ class TestGrad:
         assert model.weight.grad is None
 
     def test_auxiliary_results(self):
-        f = lambda x: ((x * x).sum(), {"doubled": x * 2, "note": "seen"})             # noqa: E731
+        f = lambda x: ((x * x).sum(), {"doubled": x * 2, "note": "seen"})
         slope, aux = cr.grad(f, has_aux=True)(X)
         np.testing.assert_array_equal(slope, 2 * X)
         assert type(aux["doubled"]) is np.ndarray
@@ -259,7 +260,7 @@ class TestProducts:
     def test_jvp_and_vjp_are_transposes_and_match_a_difference(self, n, seed):
         rng = np.random.default_rng(seed)
         a, x, t, v = rng.normal(size=(3, n)), rng.normal(size=n), rng.normal(size=n), rng.normal(size=3)
-        f = lambda x: np.tanh(np.dot(a, np.sin(x))) * x.sum()                         # noqa: E731
+        f = lambda x: np.tanh(np.dot(a, np.sin(x))) * x.sum()
         value, pushed = cr.jvp(f, x, t)
         pulled = cr.vjp(f, x)[1](v)
         np.testing.assert_allclose(value, np.tanh(a @ np.sin(x)) * x.sum(), rtol=1e-13)
@@ -333,7 +334,7 @@ class TestWholeMatrices:
         np.testing.assert_allclose(cr.hessian(quadratic(a))(X), 0.5 * (a + a.T), rtol=1e-14)
 
     def test_hessian_of_several_arguments_is_symmetric(self):
-        f = lambda x, y: (np.sin(x) * y).sum()                                        # noqa: E731
+        f = lambda x, y: (np.sin(x) * y).sum()
         (xx, xy), (yx, yy) = cr.hessian(f, argnums=(0, 1))(X, X + 1)
         np.testing.assert_allclose(xx, np.diag(-np.sin(X) * (X + 1)), atol=1e-15)
         np.testing.assert_allclose(xy, np.diag(np.cos(X)), rtol=1e-15)

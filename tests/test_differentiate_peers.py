@@ -7,7 +7,8 @@ import pytest
 import chainrule as cr
 
 torch = pytest.importorskip("torch", reason="needs the extra `peers`")
-pytestmark = pytest.mark.peers
+# PyTorch's forward mode scripts functions when it is first used, and warns that it should not
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")]
 
 A = np.random.default_rng(0).normal(size=(4, 3))
 X = np.random.default_rng(1).normal(size=3)

@@ -21,12 +21,13 @@ keep_freed_memory()
 
 #: What ``from chainrule import *`` brings: everything but the names of Python's own functions (`sum`, `max`, …).
 __all__ = [
-    "AnomalyError", "GATES", "Gate", "GradientError", "Tensor", "add", "arctan", "argmax", "argmin", "argsort", "as_tensor",
+    "AnomalyError", "GATES", "Gate", "GradientError", "Tensor", "add", "arctan", "argmax", "argmin", "argsort",
+    "as_tensor",
     "bitwise_and", "bitwise_or", "bitwise_xor", "broadcast_to", "cast", "ceil", "check_gradients", "clip",
     "concatenate", "cos", "cumsum", "detach", "detect_anomaly", "divide", "dot", "einsum", "enable_grad", "equal", "erf", "exp",
     "expand_dims", "expm1", "flatten", "flip", "floor", "getitem", "grad", "greater", "greater_equal", "hessian", "hvp",
     "invert", "isfinite", "isinf", "isnan", "jacobian", "jvp", "less", "less_equal", "linalg", "linear", "log", "log1p",
-    "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "matmul", "maximum", "mean", "minimum",
+    "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "matmul", "maximum", "mean", "minimum",
     "moveaxis", "multiply", "negative", "nn", "no_grad", "norm2", "not_equal", "numerical_gradient", "observe", "pad",
     "philox_bernoulli", "philox_normal", "philox_uniform", "power", "prod", "put_along_axis", "random", "ravel",
     "reciprocal", "relu", "reshape", "roll", "scatter_add", "sigmoid", "sign", "sin", "softmax", "softplus", "sort",

@@ -80,7 +80,7 @@ class Gate:
     >>> x = cr.Tensor(2.0, requires_grad=True)
     >>> cube(x).backward()
     >>> x.grad
-    Tensor(12.0)
+    Tensor(12.)
     """
 
     #: Operands of other kinds (the nodes of a hand-built graph) -> what applies a gate to them.
@@ -114,7 +114,6 @@ class Gate:
         if isinstance(forward, np.ufunc):
             NUMPY.setdefault(forward, self)            # a later gate on the same ufunc takes nothing from the first
         self.scatters = any(hasattr(rule, "into") for rule in derivative)
-        self.__doc__ = self.document()
         self.is_method = method
         if method and hasattr(Tensor, "backward"):
             setattr(Tensor, name, self)
@@ -310,6 +309,19 @@ class Gate:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _by_name, (self.name,)
+
+
+class _Docstring:
+    """Of the class its own; of a gate, what `Gate.document` writes when somebody asks."""
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+
+    def __get__(self, gate: Gate | None, _: type[Gate]) -> str | None:
+        return self.text if gate is None else gate.document()
+
+
+Gate.__doc__ = _Docstring(Gate.__doc__)                # type: ignore[assignment]
 
 
 def _by_name(name: str) -> Gate:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from tests.gates.checks import GATES, slope
 
 import chainrule as cr
 from chainrule.reverse import pull
@@ -30,18 +31,13 @@ def pulled(gate, dz, inputs, options, wanted=None):
 
 
 # ------------------------------------------------------------------ broadcasting
-#: The partial derivatives of each binary gate, written out once more with NumPy alone.
-PARTIALS = {
-    "add": (lambda x, y: np.ones_like(x + y), lambda x, y: np.ones_like(x + y)),
-    "subtract": (lambda x, y: np.ones_like(x + y), lambda x, y: -np.ones_like(x + y)),
-    "multiply": (lambda x, y: y + 0 * x, lambda x, y: x + 0 * y),
-    "divide": (lambda x, y: 1 / y + 0 * x, lambda x, y: -x / y**2),
-    "power": (lambda x, y: y * x ** (y - 1), lambda x, y: x**y * np.log(x)),
-    "maximum": (lambda x, y: (x > y) * 1.0, lambda x, y: (y > x) * 1.0),
-    "minimum": (lambda x, y: (x < y) * 1.0, lambda x, y: (y < x) * 1.0),
-}
-BINARY = {name for name, gate in cr.GATES.items()
-          if gate.differentiable and gate.arity == 2 and isinstance(gate.forward, np.ufunc) and name != "matmul"}
+BINARY = sorted(name for name, gate in GATES.items()
+                if gate.arity == 2 and isinstance(gate.forward, np.ufunc) and gate.forward.signature is None)
+
+
+def partial(f, x, y, which):
+    """The partial derivative of each element, numerically, on arguments that have been broadcast."""
+    return slope(lambda h: f(x + h, y) if which == 0 else f(x, y + h))
 
 
 def summed(a, shape):
@@ -54,24 +50,22 @@ def summed(a, shape):
     return a
 
 
-def test_every_binary_gate_is_listed():
-    assert set(PARTIALS) == BINARY
-
-
-@pytest.mark.parametrize("name", sorted(PARTIALS))
+@pytest.mark.parametrize("name", BINARY)
 @SETTINGS
 @given(shapes=hnp.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_side=3, max_dims=4))
 def test_broadcasting(name, shapes):
-    x, y = numbers(shapes.input_shapes[0], 1), numbers(shapes.input_shapes[1], 2)
+    x = np.round(numbers(shapes.input_shapes[0], 1), 1) + 0.02    # never near to y: no kink between them
+    y = np.round(numbers(shapes.input_shapes[1], 2), 1) + 0.07
     dz = numbers(shapes.result_shape, 3)
     t, u = cr.Tensor(x, requires_grad=True), cr.Tensor(y, requires_grad=True)
-    z = cr.GATES[name](t, u)
-    np.testing.assert_array_equal(z.numpy(), cr.GATES[name].forward(x, y))
+    function = GATES[name].forward
+    z = GATES[name](t, u)
+    np.testing.assert_array_equal(z.numpy(), function(x, y))
     z.backward(dz)
-    for tensor, partial in zip((t, u), PARTIALS[name], strict=True):
+    for which, tensor in enumerate((t, u)):
         assert tensor.grad.shape == tensor.shape
-        expected = summed(dz * partial(x, y), tensor.shape)
-        np.testing.assert_allclose(tensor.grad.numpy(), expected, rtol=1e-12, atol=1e-300)
+        expected = summed(dz * partial(function, *np.broadcast_arrays(x, y), which), tensor.shape)
+        np.testing.assert_allclose(tensor.grad.numpy(), expected, rtol=1e-9, atol=1e-11)
 
 
 @SETTINGS

@@ -1,7 +1,6 @@
 """The handwritten digits that ship with the package."""
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -43,6 +42,8 @@ def digits(*, flatten: bool = True, scale: bool = True) -> tuple[ArrayDataset, A
     >>> image.shape, int(image.max()), int(label)
     ((8, 8), 16, 1)
     """
+    from importlib import resources  # loads slowly
+
     with resources.files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file, allow_pickle=False) as z:
         images, labels, held_out = z["images"], z["labels"].astype(np.int64), z["test"]
     if flatten:

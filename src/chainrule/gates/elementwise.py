@@ -11,9 +11,9 @@ from ..gate import Gate, gate
 from .comparison import equal, greater, greater_equal, less, less_equal, logical_or
 
 __all__ = [
-    "abs", "add", "arctan", "cast", "clip", "cos", "detach", "divide", "erf", "exp", "expm1", "log", "log1p", "maximum",
-    "minimum", "multiply", "negative", "power", "reciprocal", "relu", "sigmoid", "sign", "sin", "softplus", "sqrt",
-    "square", "subtract", "tan", "tanh", "where",
+    "abs", "add", "arctan", "cast", "clip", "cos", "detach", "divide", "erf", "exp", "expm1", "log", "log1p",
+    "logaddexp", "maximum", "minimum", "multiply", "negative", "power", "reciprocal", "relu", "sigmoid", "sign", "sin",
+    "softplus", "sqrt", "square", "subtract", "tan", "tanh", "where",
 ]
 
 PAIR = "two shapes that broadcast: equal, or 1, counted from the last axis"
@@ -136,6 +136,11 @@ softplus = gate(
     method=True, summary="A smooth form of relu; exact for arguments of any size.",
     source="Dugas et al., Incorporating Second-Order Functional Knowledge, NIPS 2000",
     example=">>> round(float(cr.softplus(0.0)), 6)\n0.693147")
+logaddexp = gate(
+    "logaddexp", np.logaddexp, (lambda dz, z, x, y: dz * exp(x - z), lambda dz, z, x, y: dz * exp(y - z)),
+    formula=r"z = \ln(e^x + e^y)", partials=("e^{x-z}", "e^{y-z}"), shapes=PAIR,
+    summary="The logarithm of the sum of two exponentials, exact for arguments of any size.",
+    example=">>> float(cr.logaddexp(1000.0, 1000.0)) == 1000 + np.log(2)\nTrue")
 
 # Rational approximations of erf near 0 and of e^{x²} erfc(x) beyond, highest power first
 # (Cody, Rational Chebyshev Approximations for the Error Function, Math. Comp. 23, 1969, tables II and III).
@@ -173,7 +178,7 @@ erf = gate(
     formula=r"z = \frac{2}{\sqrt\pi} \int_0^x e^{-t^2} dt", partials=(r"\frac{2}{\sqrt\pi} e^{-x^2}",), method=True,
     summary="The error function, to the precision of its argument.",
     source="Cody, Rational Chebyshev Approximations for the Error Function, Math. Comp. 23, 1969",
-    example=">>> round(float(cr.erf(1.0)), 12)\n0.842700792950")
+    example=">>> round(float(cr.erf(1.0)), 6)\n0.842701")
 
 # ------------------------------------------------------------------ sizes, choices
 abs = gate(

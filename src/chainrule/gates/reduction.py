@@ -229,7 +229,7 @@ logsumexp = gate(
     "logsumexp", _logsumexp, (_d_logsumexp,), formula=r"z = \ln \sum_i e^{x_i}", partials=("e^{x_i - z}",),
     about=ALONG, method=True, ties="0 where all elements are -∞",
     summary="The logarithm of a sum of exponentials. No argument is too large for it.",
-    example=">>> float(cr.logsumexp([1000.0, 1000.0]) - 1000.0) == np.log(2)\nTrue")
+    example=">>> round(float(cr.logsumexp([1000.0, 1000.0])), 6)\n1000.693147")
 
 
 def _log_softmax(x: Any, axis: Axis = -1, out: Any = None) -> Any:
@@ -243,7 +243,7 @@ log_softmax = gate(
     formula=r"z_i = x_i - \ln \sum_j e^{x_j}", partials=(r"\delta_{ij} - e^{z_j}",), method=True, out=True,
     about=SCORES,
     summary="The logarithm of softmax. No score is too large for it.",
-    example=">>> float(cr.log_softmax([0.0, 0.0])[0]) == -np.log(2)\nTrue")
+    example=">>> cr.log_softmax([0.0, 0.0]).round(6)\narray([-0.693147, -0.693147])")
 
 
 def _softmax(x: Any, axis: Axis = -1) -> Any:

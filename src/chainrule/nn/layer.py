@@ -241,7 +241,7 @@ class Layer:
         found = self.__dict__.get("_by_hand")
         if found is None:
             found = self.__dict__["_by_hand"] = Calls()
-        return found                                     # type: ignore[no-any-return]
+        return found
 
     # ------------------------------------------------------------------ what goes in
     def is_constant(self, place: int) -> bool:
