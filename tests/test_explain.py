@@ -75,9 +75,12 @@ def test_elements_are_named_by_their_index():
         ("dL/dh₂", "2·h₂"), ("dh₂/dhidden[0]", "W2[0,0]"), ("dhidden[0]/dh₁[0]", "[h₁[0] > 0]"),
         ("dh₁[0]/dW1[0,1]", "x[1]")]
     dead = cr.explain(L, W1, (2, 0))                               # a relu that is off is shown, not left out
-    assert [f.value for f in dead.paths[0].factors][2] == 0 and dead.total == dead.gradient == 0
-    assert dead.by == "W1[2,0]" and cr.explain(L, W1, (-1, -2)).by == "W1[2,0]"
-    assert cr.explain(L, W1).by == "W1[0,0]" and cr.explain(L, hidden, 2).by == "hidden[2]"
+    assert [f.value for f in dead.paths[0].factors][2] == 0
+    assert dead.total == dead.gradient == 0
+    assert dead.by == "W1[2,0]"
+    assert cr.explain(L, W1, (-1, -2)).by == "W1[2,0]"
+    assert cr.explain(L, W1).by == "W1[0,0]"
+    assert cr.explain(L, hidden, 2).by == "hidden[2]"
 
 
 def test_names_from_layers():
@@ -99,11 +102,13 @@ def test_a_fork():
     b = a + a
     c = b + b
     e = cr.explain(c, a)
-    assert e.count == 4 and [path.product for path in e.paths] == [1, 1, 1, 1]
+    assert e.count == 4
+    assert [path.product for path in e.paths] == [1, 1, 1, 1]
     assert e.total == e.gradient == 4
     assert [(f.name, f.value, f.paths) for f in e.chain] == [("dL/dh₁", 2, 2), ("dh₁/da", 2, 2)]
     assert str(e).startswith("Every path goes through h₁:\ndL/da = dL/dh₁ · dh₁/da\n      = 2 · 2\n      = 4\n")
-    assert str(e).count("dL/da = 1\n") == 4 and "  sum: 4" in str(e)
+    assert str(e).count("dL/da = 1\n") == 4
+    assert "  sum: 4" in str(e)
 
 
 def test_paths_that_cancel_are_listed():
@@ -118,10 +123,12 @@ def test_a_fork_in_the_middle_has_the_textbooks_chain():
     a, t = named["a"], cr.Tensor(0.25, name="t")
     L = -(t * np.log(a) + (1 - t) * np.log(1 - a))
     e = cr.explain(L, named["w"], names=named | {"L": L})
-    assert [f.name for f in e.chain] == ["dL/da", "da/dz", "dz/dw"] and e.chain[0].paths == 2
+    assert [f.name for f in e.chain] == ["dL/da", "da/dz", "dz/dw"]
+    assert e.chain[0].paths == 2
     value = a.item()
     assert e.chain[0].value == pytest.approx(-0.25 / value + 0.75 / (1 - value), rel=1e-14)
-    assert len(e.paths) == 2 and e.total == pytest.approx((value - 0.25) * 3, rel=1e-14)
+    assert len(e.paths) == 2
+    assert e.total == pytest.approx((value - 0.25) * 3, rel=1e-14)
 
 
 def test_more_paths_than_can_be_listed_are_summed_by_their_last_step():
@@ -130,7 +137,8 @@ def test_more_paths_than_can_be_listed_are_summed_by_their_last_step():
     for _ in range(40):
         y = y + y
     e = cr.explain(y, a)
-    assert e.count == 2 ** 40 and e.gradient == e.total == 2.0 ** 40
+    assert e.count == 2 ** 40
+    assert e.gradient == e.total == 2.0 ** 40
     assert [(path.product, path.count) for path in e.paths] == [(2.0 ** 39, 2 ** 39)] * 2
     assert "the sum over 1,099,511,627,776 paths; each line sums up those that share their last step:" in str(e)
     assert str(e).count("(549,755,813,888 paths)") == 2
@@ -148,7 +156,8 @@ def batch(samples, hidden):
 def test_a_batch_is_a_sum_over_samples():
     named = batch(32, 5)
     e = cr.explain(named["loss"], named["W1"], (1, 2), names=named)
-    assert e.count == 32 * 3 and len(e.paths) == 32                # through each sample and each score
+    assert e.count == 32 * 3
+    assert len(e.paths) == 32
     assert [path.factors[1].value for path in e.paths] == named["X"].numpy()[:, 1].tolist()
     assert [path.factors[1].symbol for path in e.paths] == [f"X[{n},1]" for n in range(32)]
     few = cr.explain(named["loss"], named["W1"], (1, 2), names=named, most=100)
@@ -156,25 +165,31 @@ def test_a_batch_is_a_sum_over_samples():
     assert e.gradient == named["W1"].grad.numpy()[1, 2]
     assert e.total == pytest.approx(e.gradient, rel=1e-12)
     text = str(e)
-    assert "the sum over 96 paths" in text and "… and 12 smaller, which add up to" in text
-    assert len(few.paths) == 96 and few.total == pytest.approx(e.gradient, rel=1e-12)
+    assert "the sum over 96 paths" in text
+    assert "… and 12 smaller, which add up to" in text
+    assert len(few.paths) == 96
+    assert few.total == pytest.approx(e.gradient, rel=1e-12)
 
 
 def test_a_large_graph_is_grouped_without_counting():
     named = batch(400, 50)
-    assert 400 * 50 > MOST_ROWS
+    assert MOST_ROWS < 400 * 50
     e = cr.explain(named["loss"], named["W1"], (1, 2), names=named)
     named["loss"].backward()
-    assert e.count is None and len(e.paths) == 400
+    assert e.count is None
+    assert len(e.paths) == 400
     assert [path.factors[1].value for path in e.paths] == named["X"].numpy()[:, 1].tolist()
-    assert e.gradient == named["W1"].grad.numpy()[1, 2] and e.total == pytest.approx(e.gradient, rel=1e-10)
-    assert "more paths than were counted" in str(e) and str(e).count("\n") < 60
+    assert e.gradient == named["W1"].grad.numpy()[1, 2]
+    assert e.total == pytest.approx(e.gradient, rel=1e-10)
+    assert "more paths than were counted" in str(e)
+    assert str(e).count("\n") < 60
 
 
 def test_an_element_that_leads_nowhere():
     w = cr.Tensor([1.0, 2.0], requires_grad=True, name="w")
     e = cr.explain(w[0] * 3.0, w, 1)
-    assert e.paths == () and e.total == e.gradient == 0
+    assert e.paths == ()
+    assert e.total == e.gradient == 0
     assert str(e) == "dL/dw[1] = 0: no path leads from L to w[1]"
 
 
@@ -184,8 +199,9 @@ def test_a_graph_by_hand():
     f = g.output((x + y) * z)
     f.name = "f"
     g.forward(x=-2, y=5, z=-4)
-    assert str(g.explain("x")) == "df/dx = -4\n\ndf/dx = z = -4"
-    assert g.explain(x).gradient == g.explain("x").total == -4 and cr.explain(g, "z").total == 3
+    assert str(g.explain("x")) == "df/dx = z = -4"
+    assert g.explain(x).gradient == g.explain("x").total == -4
+    assert cr.explain(g, "z").total == 3
 
 
 def test_what_cannot_be_explained():
@@ -277,4 +293,5 @@ def test_the_sum_over_paths_is_the_gradient(seed, most):
 
 def test_the_random_graphs_have_forks_and_many_paths():
     counts = [cr.explain(result, leaf).count for leaves, result in map(random_graph, range(100)) for leaf in leaves]
-    assert max(counts) > 20 and sum(count > 1 for count in counts) > 100
+    assert max(counts) > 20
+    assert sum(count > 1 for count in counts) > 100

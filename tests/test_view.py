@@ -42,7 +42,7 @@ def test_plain_notation(latex, text):
 def test_no_latex_is_left_of_any_gate(gate):
     names = ["left_operand", "right_operand", "third"]
     for text in (plain(gate.formula), formula(gate, "out", names[:max(1, len(gate.arguments))]),
-                 *(plain(p) for p in gate.partials), *(partial(gate, i, "out", names) for i in range(len(gate.partials)))):
+                 *map(plain, gate.partials), *(partial(gate, i, "out", names) for i in range(len(gate.partials)))):
         assert not re.search(r"[\\{}^]\w*[\\{}]|\\|frac|text|operatorname", text), text
         opening, closing = ([c for c in text if c in kind] for kind in ("([", ")]"))
         assert len(opening) == len(closing), text
@@ -89,7 +89,8 @@ def test_partial_derivatives_with_names(name, argument, operands, text, changes)
 
 
 def test_a_partial_by_a_plain_number_is_a_constant():
-    assert not varies(cr.multiply, 0, [True, False]) and varies(cr.multiply, 1, [True, False])
+    assert not varies(cr.multiply, 0, [True, False])
+    assert varies(cr.multiply, 1, [True, False])
 
 
 def test_operands_as_python_writes_them():
@@ -135,7 +136,8 @@ h₄    divide       h₄ = h₃ / 2      9.0                    1.0"""
 
 
 def test_an_empty_graph():
-    assert str(cr.Graph()) == "an empty graph" and cr.Graph().to_mermaid() == "flowchart LR"
+    assert str(cr.Graph()) == "an empty graph"
+    assert cr.Graph().to_mermaid() == "flowchart LR"
 
 
 # ------------------------------------------------------------------ Mermaid
@@ -188,7 +190,8 @@ def test_no_name_breaks_a_flowchart(name):
     g = cr.Graph()
     g.output(g.input(name, 1) * 2)
     first, *rest = g.to_mermaid().split("\n")
-    assert first == "flowchart LR" and len(rest) == 3
+    assert first == "flowchart LR"
+    assert len(rest) == 3
     assert all(LINE.fullmatch(line) for line in rest)
     written = re.fullmatch(r'    n0\(\["(.*) = 1"\]\)', rest[0])[1]
     assert not re.search(r'["<>`|*_~$\\&]', written)
@@ -199,4 +202,6 @@ def test_no_name_breaks_a_flowchart(name):
 
 def test_escapes():
     assert escape('a "b" <c> #d') == "a #quot;b#quot; #lt;c#gt; #35;d"
-    assert escape("1. x") == "1#46; x" and escape("- x") == "#45; x" and escape("-1.5") == "-1.5"
+    assert escape("1. x") == "1#46; x"
+    assert escape("- x") == "#45; x"
+    assert escape("-1.5") == "-1.5"

@@ -1,16 +1,24 @@
 """chainrule: a deep-learning framework you can see through.
 
-Gates and tensors are functions of this package under NumPy's names; layers are in `chainrule.nn`, losses as functions in
-`chainrule.functional`, optimizers in `chainrule.optim`, data sets in `chainrule.data`.
+Gates and tensors are functions of this package under NumPy's names; layers are in `chainrule.nn`, losses as functions
+in `chainrule.functional`, optimizers in `chainrule.optim`, data sets in `chainrule.data`.
 """
-# ruff: noqa: F403, F405
-from . import compiler, data, functional, linalg, nn, optim, random
+# ruff: noqa: F403
+import builtins
+
+from . import compiler, data, functional, gates, linalg, nn, optim, random
 from .anomaly import AnomalyError, detect_anomaly
 from .check import GradientError, check_gradients, numerical_gradient
 from .differentiate import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .explain import explain
 from .gate import GATES, Gate
-from .gates import *
+from .gates.comparison import *
+from .gates.elementwise import *
+from .gates.indexing import *
+from .gates.linalg import *
+from .gates.random import *
+from .gates.reduction import *
+from .gates.shaping import *
 from .graph import ComputationalGraph, Graph
 from .memory import keep_freed_memory
 from .mode import enable_grad, no_grad, observe
@@ -19,18 +27,11 @@ from .training import Trainer
 
 keep_freed_memory()
 
-#: What ``from chainrule import *`` brings: everything but the names of Python's own functions (`sum`, `max`, …).
 __all__ = [
-    "AnomalyError", "GATES", "Gate", "GradientError", "Tensor", "add", "arctan", "argmax", "argmin", "argsort",
-    "as_tensor",
-    "bitwise_and", "bitwise_or", "bitwise_xor", "broadcast_to", "cast", "ceil", "check_gradients", "clip",
-    "concatenate", "cos", "cumsum", "detach", "detect_anomaly", "divide", "dot", "einsum", "enable_grad", "equal", "erf", "exp",
-    "expand_dims", "expm1", "flatten", "flip", "floor", "getitem", "grad", "greater", "greater_equal", "hessian", "hvp",
-    "invert", "isfinite", "isinf", "isnan", "jacobian", "jvp", "less", "less_equal", "linalg", "linear", "log", "log1p",
-    "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "matmul", "maximum", "mean", "minimum",
-    "moveaxis", "multiply", "negative", "nn", "no_grad", "norm2", "not_equal", "numerical_gradient", "observe", "pad",
-    "philox_bernoulli", "philox_normal", "philox_uniform", "power", "prod", "put_along_axis", "random", "ravel",
-    "reciprocal", "relu", "reshape", "roll", "scatter_add", "sigmoid", "sign", "sin", "softmax", "softplus", "sort",
-    "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum_to", "swapaxes", "take_along_axis", "tan",
-    "tanh", "transpose", "trunc", "value_and_grad", "var", "vjp", "where",
+    "GATES", "AnomalyError", "ComputationalGraph", "Gate", "GradientError", "Graph", "Tensor", "Trainer", "as_tensor",
+    "check_gradients", "compiler", "data", "detect_anomaly", "enable_grad", "explain", "functional", "gates", "grad",
+    "hessian", "hvp", "jacobian", "jvp", "linalg", "nn", "no_grad", "numerical_gradient", "observe", "optim", "random",
+    "value_and_grad", "vjp",
 ]
+#: ``from chainrule import *`` brings the gates too, but hides none of Python's own functions (`sum`, `max`, `abs`, …).
+__all__ += [name for name in gates.__all__ if not hasattr(builtins, name)]

@@ -147,8 +147,11 @@ def _name(t: Tensor) -> str:
 
 
 def _finite(x: Any) -> bool:
-    kind = x.dtype.kind if hasattr(x, "dtype") else "f" if isinstance(x, float) else "i"
-    return kind not in "fc" or bool(np.isfinite(x).all())
+    if not hasattr(x, "dtype"):
+        return not isinstance(x, float | complex) or bool(np.isfinite(x))
+    if x.dtype.kind not in "fc":
+        return True
+    return bool(np.isfinite(x).all() if x.ndim else np.isfinite(x))
 
 
 def _named(gate: Gate, inputs: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:

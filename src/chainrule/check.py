@@ -295,8 +295,7 @@ def _check(subject: _Taped | _ByHand, step: float, rtol: float, atol: float, rng
     weights = [np.ones(z.shape) if sum(y.size for y in base) == 1 else _weights(z.shape, rng) for z in base]
     faults = subject.differentiate(weights)
     if not subject.places:
-        raise TypeError("check_gradients: no input and no parameter is floating-point; write 1.0 instead of 1, or "
-                        "convert with .astype(float)")
+        raise _nothing()
 
     def change() -> float:
         return sum(float((w * (z - y)).sum()) for w, z, y in zip(weights, subject.evaluate(), base, strict=True))
@@ -327,6 +326,11 @@ def _check(subject: _Taped | _ByHand, step: float, rtol: float, atol: float, rng
                 notes.append("every gate by itself is right: a path to the argument may be missing, through .detach(), "
                              ".numpy(), no_grad() or a gate without a derivative")
     raise GradientError(elements, culprits, ratio, sum(n.size for n in slopes), notes)
+
+
+def _nothing() -> TypeError:
+    return TypeError("check_gradients: no input and no parameter is floating-point; write 1.0 instead of 1, or convert "
+                     "with .astype(float)")
 
 
 def _weights(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -546,6 +550,8 @@ def _taped(function: Any, inputs: tuple[Any, ...]) -> Iterator[_Taped]:
                     leaves.append((path, p))
             stack.enter_context(_in_float64([*layer.parameters(), *layer.buffers()]))
         leaves += [(name, t) for name, t in tensors.items() if all(t is not other for _, other in leaves)]
+        if not leaves:
+            raise _nothing()
         stack.enter_context(_in_float64(list(tensors.values())))
         restore = stack.enter_context(_same_state(list(layers.values())))
         yield _Taped(function, lifted, leaves, restore)
@@ -602,7 +608,7 @@ def _in_float64(tensors: list[Tensor]) -> Iterator[None]:
 def _same_state(layers: list[Layer]) -> Iterator[Callable[[], None]]:
     """Give a function that sets buffers and random streams back to where they are now; call it in the end, too."""
     buffers = [(b, b.array.copy()) for layer in layers for b in layer.buffers()]
-    held = [value for layer in layers for inner in layer.layers() for value in inner.__dict__.values()
+    held = [value for layer in layers for inner in layer.modules() for value in inner.__dict__.values()
             if isinstance(value, Generator)]
     cells = [(generator, name, get(generator, name)) for generator in
              (random.init, random.shuffle, random.dropout, random.user, *held) for name in ("seed", "position")]

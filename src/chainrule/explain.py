@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import fsum, prod
 from typing import Any
 
 import numpy as np
 
-from .graph import Graph, Node
+from .graph import Graph
+from .node import Node
 from .mode import enable_grad
 from .reverse import pull, pullback
 from .tensor import Tensor
@@ -93,8 +95,9 @@ class Explanation:
         if not self.paths:
             return f"{whole} = 0: no path leads from {self.of} to {self.by}"
         if self.count == 1:
-            lines = _product(whole, self.paths[0].factors)
-            return "\n".join([*lines, *_details(self.paths[0].factors), *self._where(self.paths[0].factors)])
+            factors = self.paths[0].factors
+            lines = _product(whole, factors) if len(factors) > 1 else []
+            return "\n".join([*lines, *_details(factors), *self._where(factors)])
         lines, grouped = [], self.count is None or self.count != len(self.paths)
         shown, rest = list(self.paths), []
         if len(shown) > self.most:
@@ -121,8 +124,8 @@ class Explanation:
         if rest:
             lines.append(f"  … and {len(rest):,} smaller, which add up to {_brief(fsum(p.product for p in rest))}")
         lines.append(f"  sum: {_brief(self.total)}")
-        factors = [f for path in shown for f in path.factors]
-        return "\n".join([*lines, *_details(factors, symbols=True), *self._where(factors)])
+        every = [f for path in shown for f in path.factors]
+        return "\n".join([*lines, *_details(every, symbols=True), *self._where(every)])
 
     __repr__ = __str__
 
@@ -186,12 +189,12 @@ def explain(result: Tensor | Graph, target: Tensor | Node | str, index: int | tu
     node = graph[target] if not isinstance(target, Tensor) or target in graph.tensors() else None
     output = graph.output()
     if output.size != 1:
-        raise ValueError(f"explain: the result {output.name} has shape {output.shape}; explain one element of it, as in "
-                         "explain(result[0], w), or reduce it with .sum() or .mean()")
+        raise ValueError(f"explain: the result {output.name} has shape {output.shape}; explain one element of it, as "
+                         "in explain(result[0], w), or reduce it with .sum() or .mean()")
     route = _route(graph, node, output) if node is not None else set()
     if node is None or output not in route:
-        raise ValueError(f"explain: {output.name} does not depend on {'this tensor' if node is None else node.name}, or "
-                         "not through gates that can be differentiated")
+        raise ValueError(f"explain: {output.name} does not depend on {'this tensor' if node is None else node.name}, "
+                         "or not through gates that can be differentiated")
     place = _flat(index, node)
     graph.backward()
     gradient = float(np.asarray(node.gradient).flat[place]) if node.gradient is not None else 0.0
@@ -324,7 +327,7 @@ class _Explainer:
         always = [v for v in self.below if down[v] * up.get(v, 0) == down[self.top]]
         always = [*sorted(always, key=lambda vertex: -self.order[vertex[0]]), self.target]
         steps = []
-        for upper, lower in zip(always, always[1:], strict=False):
+        for upper, lower in pairwise(always):
             direct = [edge for edge in self.below[upper] if down.get(edge[0])]
             if len(direct) == 1 and direct[0][0] == lower:
                 steps.append(self.step(upper, *direct[0]))
@@ -510,11 +513,8 @@ def _product(whole: str, factors: Sequence[Factor]) -> list[str]:
     """Write a product of factors in names, in numbers and worked out."""
     indent = " " * len(whole)
     names = " · ".join(f.name for f in factors)
-    lines = [f"{whole} = {names}"] if names != whole else []
-    numbers = " · ".join(_brief(f.value, i or len(factors) > 1) for i, f in enumerate(factors))
-    lines += [f"{indent} = {numbers}"] if len(factors) > 1 else []
-    lines.append(f"{indent if lines else whole} = {_brief(prod(f.value for f in factors))}")
-    return [*lines, ""]
+    numbers = " · ".join(_brief(f.value, 1) for f in factors)
+    return [f"{whole} = {names}", f"{indent} = {numbers}", f"{indent} = {_brief(prod(f.value for f in factors))}", ""]
 
 
 def _details(factors: Sequence[Factor], symbols: bool = False) -> list[str]:

@@ -1,6 +1,7 @@
 """Files that are whole or not there: written aside, then renamed."""
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -21,9 +22,14 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any
     Parameters
     ----------
     path : path
-        Its folder must exist.
+        Its folder must exist. A link is followed; a device or a pipe is simply written to.
     mode : {"wb", "w"}
         Bytes, or text in UTF-8.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the error names `path`.
 
     Examples
     --------
@@ -34,10 +40,22 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any
     ...     (pathlib.Path(folder) / "note.txt").read_text()
     'whole'
     """
-    path = Path(path)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    if mode not in ("wb", "w"):
+        raise ValueError(f"replacing: expected mode 'wb' or 'w', got {mode!r}")
+    path = Path(os.path.realpath(path))
+    encoding = None if "b" in mode else "utf-8"
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        with open(path, mode, encoding=encoding) as file:
+            yield file
+        return
     try:
-        with open(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
+        handle, aside = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    try:
+        with open(handle, mode, encoding=encoding) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -323,7 +323,8 @@ def one_hot(tensor: Values, num_classes: int = -1) -> Any:
     if num_classes < 0:
         largest = target.look("one_hot(num_classes=-1)") if isinstance(target, Tensor) else target
         num_classes = int(largest.max()) + 1
-    return g.cast(g.equal(class_index(target, classes=num_classes, axis=-1), np.arange(num_classes)), dtype=np.int64)
+    index = class_index(target, classes=num_classes, axis=len(target.shape))
+    return g.cast(g.equal(index, np.arange(num_classes)), dtype=np.int64)
 
 
 # ------------------------------------------------------------------ losses of regression

@@ -85,6 +85,7 @@ class Gate:
 
     #: Operands of other kinds (the nodes of a hand-built graph) -> what applies a gate to them.
     foreign: ClassVar[dict[type, Callable[[Gate, tuple[Any, ...], dict[str, Any]], Any]]] = {}
+    module: str                      # where it is defined
 
     def __init__(
         self, name: str, forward: Callable[..., Any], derivative: tuple[Derivative | None, ...] = (), *,
@@ -184,8 +185,8 @@ class Gate:
                 known = f"the options {', '.join(self.options)}" if self.options else "no options"
                 raise TypeError(f"{self.name} of a tensor takes {known}; got {name}={describe(value)}")
             if isinstance(value, Tensor):
-                raise TypeError(f"{self.name} takes {name} as an option, not as a tensor; a gate has one derivative, or "
-                                "None, for each of its array arguments")
+                raise TypeError(f"{self.name} takes {name} as an option, not as a tensor; a gate has one derivative, "
+                                "or None, for each of its array arguments")
             changeable = changeable or type(value) is list or type(value) is ndarray
         return deepcopy(options) if changeable else options
 

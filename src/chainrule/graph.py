@@ -5,380 +5,24 @@ everything else applies, and the gates' own derivatives bring the gradients back
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from . import gates as g
-from .gate import NUMPY, Gate, adopt, own
-from .reverse import _written as written, history, pull, released
-from .source import Place, place
+from .gate import Gate, adopt, own
+from .node import Contribution, Node, lent, seed_of, taken
+from .reverse import _written as written
+from .reverse import history, released
+from .source import place
 from .tensor import Tensor
 
 if TYPE_CHECKING:
     from .explain import Explanation
 
-__all__ = ["ComputationalGraph", "Contribution", "Graph", "Node"]
+__all__ = ["ComputationalGraph", "Graph"]
 
-ARRAY = (np.ndarray, np.generic)         #: what has a shape and a dtype of its own
-LARGEST = 2**53                          #: whole numbers up to here are exact in floating point
 DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")     #: in default names
-
-
-class Contribution(NamedTuple):
-    """What one gate hands back to one of its inputs. The gradient of a node is the sum of what it is handed."""
-
-    node: Node | None                    #: the node that hands it back; None for the seed
-    argument: int                        #: as which of that node's inputs
-    value: Any                           #: a number or an array
-
-
-class Node:
-    """An input, a constant or the result of a gate in a graph.
-
-    Operators, gates, NumPy functions and the methods of tensors, applied to a node, make a node. Two nodes are equal
-    if they are the same one; the gate that compares values is `chainrule.equal`.
-
-    Attributes
-    ----------
-    gate : Gate or None
-        None for inputs and constants.
-    inputs : tuple
-        The nodes that go into the gate; plain numbers and parts of an index stand for themselves.
-    value : number, array or None
-        None as long as the node has not been run. It can be set on inputs and constants.
-    gradient : number, array or None
-        The derivative of the graph's output with respect to this value. None if it was not computed, or if none came.
-    contributions : list of Contribution
-        The parts of the gradient, one for each use of the value.
-    name : str
-        It can be set.
-    line : str
-        Where in the user's program the node was made; empty for the gates behind a tensor.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> g = cr.Graph()
-    >>> a = g.input("a", 3)
-    >>> b = a + a
-    >>> b.value
-    6
-    >>> g.backward()
-    {'a': 2}
-    >>> [part.value for part in a.contributions]
-    [1, 1]
-    """
-
-    __slots__ = ("__weakref__", "_gradient", "_held", "_kept", "_name", "_place", "contributions", "gate", "graph",
-                 "inputs", "options", "varies")
-
-    if TYPE_CHECKING:                    # the methods of tensors that are gates
-        def __getattr__(self, name: str) -> Any: ...
-
-    def __init__(self, graph: Graph, gate: Gate | None, inputs: tuple[Any, ...], options: dict[str, Any], name: str,
-                 varies: bool, place: Place | None = None) -> None:
-        self.graph, self.gate, self.inputs, self.options = graph, gate, inputs, options
-        #: Whether gradients come here: it is an input, or depends on one.
-        self.varies = varies
-        self.contributions: list[Contribution] = []
-        self._held: Any = None           # the value as gates take it
-        self._kept: Any = None           # what the gate keeps for its derivatives
-        self._gradient: Any = None
-        self._name, self._place = name, place
-
-    # ------------------------------------------------------------------ looking
-    @property
-    def value(self) -> Any:
-        """The number or array that stands here; None as long as the node has not been run."""
-        return _shown(self._held)
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        if self.gate is not None:
-            raise ValueError(f"{self.name} comes out of {self.gate.name}: its value cannot be set, only those of inputs "
-                             f"and constants ({', '.join(n.name for n in self.graph.leaves())})")
-        self._hold(_taken(value, self))
-
-    @property
-    def gradient(self) -> Any:
-        """The derivative of the output with respect to this value; None if it was not computed, or if none came."""
-        return self._gradient
-
-    @gradient.setter
-    def gradient(self, seed: Any) -> None:
-        self._forget()
-        if seed is not None:
-            self._receive(Contribution(None, 0, _seed(seed, self)))
-
-    @property
-    def name(self) -> str:
-        """What pictures, explanations and `Graph.forward` call it."""
-        return self._name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self.graph._rename(self, name)
-
-    @property
-    def line(self) -> str:
-        """Where in the user's program the node was made: file, line and function; empty if that was not recorded."""
-        return "" if self._place is None else str(self._place)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis of the value."""
-        return np.shape(self._known("shape"))
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes of the value."""
-        return np.ndim(self._known("ndim"))
-
-    @property
-    def size(self) -> int:
-        """The number of elements of the value."""
-        return int(np.size(self._known("size")))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the elements of the value; Python numbers are computed as float64."""
-        held = self._known("dtype")
-        return held.dtype if isinstance(held, ARRAY) else np.dtype(np.float64)
-
-    def _known(self, what: str) -> Any:
-        if self._held is None:
-            raise ValueError(f"{self.name} has no value yet, so its {what} is not known: run forward first, or give the "
-                             'inputs values when they are made, as in g.input("x", value)')
-        return self._held
-
-    def __repr__(self) -> str:
-        from .view.text import describe, show
-        parts = [describe(self)]
-        if self._held is not None:
-            parts.append(f"value={show(self.value)}")
-        if self._gradient is not None:
-            parts.append(f"gradient={show(self._gradient)}")
-        return f"Node({', '.join(parts)})"
-
-    # ------------------------------------------------------------------ running
-    def forward(self) -> Any:
-        """Work out the value from those of the inputs, and return it. The gradient, of an older value, is forgotten.
-
-        Raises
-        ------
-        ValueError
-            If an input has no value.
-        """
-        self._forget()
-        if self.gate is None:
-            if self._held is None:
-                raise ValueError(f"forward: {self.name} has no value; run g.forward({self.name}=...), or set "
-                                 f"{self.name}.value")
-            return self.value
-        arrays = self._operands()
-        try:
-            z = self.gate.forward(*arrays, **self.options)
-        except Exception as error:
-            raise self.gate.blame(error, arrays, self.options) from error
-        if self.gate.keeps:
-            z, self._kept = z
-        held = [x._held if isinstance(x, Node) else x for x in self.inputs]
-        if np.ndim(z) == 0 and not any(isinstance(x, ARRAY) for x in held):
-            z = _number(z, all(type(x) is int for x in held))
-        self._hold(z)
-        return self.value
-
-    def backward(self) -> None:
-        """Hand the gradient on: each input receives, as a contribution, what the derivative of the gate makes of it.
-
-        The graph's output starts a new pass, with the gradient 1 unless another was set. A node that no gradient has
-        reached has nothing to hand on.
-
-        Raises
-        ------
-        ValueError
-            If the graph has not been run forward, or the output needs a seed gradient.
-        """
-        if self is self.graph.output():
-            self.graph._start()
-        if self.gate is None or self._gradient is None:
-            return
-        whole = all(type(x._held if isinstance(x, Node) else x) is int for x in (self, *self.inputs))
-        whole = whole and type(self._gradient) is int
-        wanted = [isinstance(x, Node) and x.varies for x in self.inputs]
-        parts = self.pull(self._gradient, wanted)
-        for i, (x, part) in enumerate(zip(self.inputs, parts, strict=False)):
-            if part is not None and wanted[i]:
-                scalar = not isinstance(x._held, ARRAY)
-                x._receive(Contribution(self, i, _number(part, whole) if scalar else _shown(_frozen(part))))
-
-    def pull(self, dz: Any, wanted: Sequence[bool]) -> list[Any]:
-        """Take a gradient of the value back through the gate, without keeping anything.
-
-        Parameters
-        ----------
-        dz : number or array
-            Of the shape of the value.
-        wanted : sequence of bool
-            One for each input.
-
-        Returns
-        -------
-        list
-            An array for each input that is wanted and depended upon, else None.
-        """
-        assert self.gate is not None
-        dz, z, arrays = self.at(dz)
-        return pull(self.gate, dz, z, arrays, self.kept(), wanted)
-
-    def at(self, dz: Any) -> tuple[Any, Any, list[Any]]:
-        """Return a gradient, the value and the operands as the gate's derivatives take them."""
-        arrays = self._operands()
-        strong = isinstance(self._held, ARRAY)
-        z = self._held if strong else _dtype(arrays).type(self._held)
-        return np.asarray(dz, z.dtype if z.dtype.kind == "f" else _dtype(arrays))[()], z, arrays
-
-    def kept(self) -> dict[str, Any]:
-        """Return the options of the gate, with what it keeps for its derivatives."""
-        assert self.gate is not None
-        return {**self.options, "kept": self._kept} if self.gate.keeps else self.options
-
-    def _operands(self) -> list[Any]:
-        """Return what goes into the gate, as NumPy takes it: nodes' numbers in the precision of what they meet.
-
-        Whole numbers alone are computed in floating point, so that 1/x of 3 is not 0.
-        """
-        assert self.gate is not None
-        held = []
-        for x in self.inputs:
-            if isinstance(x, Node) and x._held is None:
-                raise ValueError(f"{self.name} needs {x.name}, which has no value yet; run forward first")
-            held.append(x._held if isinstance(x, Node) else x)
-        dtype = _dtype(held)
-        rules = self.gate.derivative
-        for i, (x, value) in enumerate(zip(self.inputs, held, strict=True)):
-            if isinstance(x, Node) and (self.gate.joint is not None or (i < len(rules) and rules[i] is not None)):
-                if not isinstance(value, ARRAY):
-                    held[i] = dtype.type(value)
-                elif value.dtype.kind in "iu" and not any(map(_floating, held)):
-                    held[i] = value.astype(dtype)
-        return held                                    # an index, or a condition, stays what it is
-
-    def _hold(self, value: Any) -> None:
-        self._held = _frozen(value)
-        self._forget()
-
-    def _receive(self, part: Contribution) -> None:
-        self.contributions.append(part)
-        self._gradient = part.value if self._gradient is None else _shown(_frozen(self._gradient + part.value))
-
-    def _forget(self) -> None:
-        if self._gradient is not None:
-            self._gradient, self.contributions = None, []
-
-    # ------------------------------------------------------------------ building on
-    def __add__(self, y: Any) -> Node:
-        return cast(Node, g.add(self, y))
-
-    def __radd__(self, y: Any) -> Node:
-        return cast(Node, g.add(y, self))
-
-    def __sub__(self, y: Any) -> Node:
-        return cast(Node, g.subtract(self, y))
-
-    def __rsub__(self, y: Any) -> Node:
-        return cast(Node, g.subtract(y, self))
-
-    def __mul__(self, y: Any) -> Node:
-        return cast(Node, g.multiply(self, y))
-
-    def __rmul__(self, y: Any) -> Node:
-        return cast(Node, g.multiply(y, self))
-
-    def __truediv__(self, y: Any) -> Node:
-        return cast(Node, g.divide(self, y))
-
-    def __rtruediv__(self, y: Any) -> Node:
-        return cast(Node, g.divide(y, self))
-
-    def __pow__(self, y: Any) -> Node:
-        return cast(Node, g.power(self, y))
-
-    def __rpow__(self, y: Any) -> Node:
-        return cast(Node, g.power(y, self))
-
-    def __matmul__(self, y: Any) -> Node:
-        return cast(Node, g.matmul(self, y))
-
-    def __rmatmul__(self, y: Any) -> Node:
-        return cast(Node, g.matmul(y, self))
-
-    def __gt__(self, y: Any) -> Node:
-        return cast(Node, g.greater(self, y))
-
-    def __ge__(self, y: Any) -> Node:
-        return cast(Node, g.greater_equal(self, y))
-
-    def __lt__(self, y: Any) -> Node:
-        return cast(Node, g.less(self, y))
-
-    def __le__(self, y: Any) -> Node:
-        return cast(Node, g.less_equal(self, y))
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError(f"{self.name} has no axes, hence no length")
-        return self.shape[0]
-
-    # Tensor's own methods that are written with gates alone serve nodes as they are.
-    __neg__: Callable[[Any], Any] = Tensor.__neg__
-    __pos__: Callable[[Any], Any] = Tensor.__pos__
-    __abs__: Callable[[Any], Any] = Tensor.__abs__
-    __getitem__: Callable[[Any, Any], Any] = Tensor.__getitem__
-    __iter__: Callable[[Any], Iterator[Any]] = Tensor.__iter__
-    reshape: Callable[..., Any] = Tensor.reshape
-    transpose: Callable[..., Any] = Tensor.transpose
-    ravel: Callable[..., Any] = Tensor.ravel
-    flatten: Callable[..., Any] = Tensor.flatten
-    astype: Callable[..., Any] = Tensor.astype
-    dot: Callable[..., Any] = Tensor.dot
-    T: Any = Tensor.T
-
-    if not TYPE_CHECKING:
-        def __getattr__(self, name: str) -> Any:
-            method = getattr(Tensor, name, None)
-            if isinstance(method, Gate):
-                return MethodType(method, self)
-            raise AttributeError(f"a node has no attribute {name!r}; it has value, gradient, inputs, gate, name, "
-                                 "forward(), backward() and the methods of tensors that are gates")
-
-    def __bool__(self) -> bool:
-        raise TypeError(f"{self.name} is a node: a graph has no branches, so it cannot decide an if; use where(), or "
-                        f"look at {self.name}.value")
-
-    def __float__(self) -> float:
-        raise TypeError(f"float({self.name}) would leave the graph; use {self.name}.value")
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise TypeError(f"{self.name} is a node, and an array made of it would leave the graph; use {self.name}.value, "
-                        "or a NumPy function that has a gate. A layer takes tensors: Graph(layer(x)) shows its graph")
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if method != "__call__" or ufunc not in NUMPY or options:
-            call = f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method}({', '.join(options)})"
-            raise TypeError(f"{call} has no gate, so it cannot be part of a graph; see chainrule.GATES for what can")
-        return NUMPY[ufunc](*inputs)
-
-    def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        if function in (np.shape, np.ndim, np.size):
-            return getattr(self, function.__name__)
-        if function not in NUMPY:
-            raise TypeError(f"np.{function.__name__} has no gate, so it cannot be part of a graph; see chainrule.GATES "
-                            "for what can")
-        return NUMPY[function](*args, **options)
 
 
 class Graph:
@@ -531,7 +175,7 @@ class Graph:
         nodes = tuple(self._operand(x, gate) for x in inputs)
         varies = gate.differentiable and any(isinstance(x, Node) and x.varies for x in nodes)
         node = Node(self, gate, nodes, options, "", varies, place(2))
-        if all(x._held is not None for x in nodes if isinstance(x, Node)):
+        if all(x.held is not None for x in nodes if isinstance(x, Node)):
             node._name = "the new node"
             node.forward()
         node._name = ""
@@ -549,14 +193,14 @@ class Graph:
         if not isinstance(x, np.ndarray):
             return x
         node = Node(self, None, (), {}, "", False)
-        node._hold(own(x))
+        node.hold(own(x))
         return self._append(node)
 
     def _leaf(self, t: Tensor, name: str = "") -> Node:
         """Return the node of a tensor whose history is not part of the graph."""
         if t not in self._tensors:
             node = Node(self, None, (), {}, name, t.tracked)
-            node._hold(_lent(t))
+            node.hold(lent(t))
             self._tensors[t] = self._append(node)
         return self._tensors[t]
 
@@ -605,7 +249,7 @@ class Graph:
             if t is result and not name and t.array.size == 1 and "L" not in names.values():
                 name = "L"
             node = Node(self, t.gate, tuple(inputs), options, name, True)
-            node._held, node._kept = _lent(t), t.options.get("kept")
+            node.held, node._kept = lent(t), t.options.get("kept")
             self._tensors[t] = self._append(node)
         self._output = self._tensors[result]
         self._name_results(names)
@@ -685,13 +329,13 @@ class Graph:
             leaf = leaves.get(name, leaves.get(name.translate(DIGITS)))
             if leaf is None:
                 raise ValueError(f"forward: there is no input {name!r}; the inputs are {', '.join(leaves) or 'none'}")
-            given[leaf] = _taken(value, leaf)
-        missing = [name for name, leaf in leaves.items() if leaf._held is None and leaf not in given]
+            given[leaf] = taken(value, leaf)
+        missing = [name for name, leaf in leaves.items() if leaf.held is None and leaf not in given]
         if missing:
             raise ValueError(f"forward: {', '.join(missing)} {'has' if len(missing) == 1 else 'have'} no value; pass "
                              f"{', '.join(f'{name}=...' for name in missing)}")
         for leaf, value in given.items():
-            leaf._hold(value)
+            leaf.hold(value)
         output = self.output()
         for node in self.nodes:
             node.forward()
@@ -718,7 +362,7 @@ class Graph:
             If the graph has not been run forward, or the seed does not have the output's shape.
         """
         output = self.output()
-        output._known("gradient")
+        output.known("gradient")
         output.gradient = seed
         for node in reversed(self.nodes):
             node.backward()
@@ -727,11 +371,11 @@ class Graph:
     def _start(self) -> None:
         """Begin a backward pass: no gradients but that of the output, which is 1 unless it was set."""
         output = self.output()
-        output._known("gradient")
-        seed = output.contributions[0].value if output.contributions else _seed(1, output)
+        output.known("gradient")
+        seed = output.contributions[0].value if output.contributions else seed_of(1, output)
         for node in self.nodes:
-            node._forget()
-        output._receive(Contribution(None, 0, seed))
+            node.forget()
+        output.receive(Contribution(None, 0, seed))
 
     def explain(self, target: Node | Tensor | str, index: Any = None) -> Explanation:
         """Say how the gradient of one element comes about; `chainrule.explain` has the details."""
@@ -808,80 +452,6 @@ def _applied(gate: Gate, inputs: tuple[Any, ...], options: dict[str, Any]) -> No
 
 
 Gate.foreign[Node] = _applied
-
-
-# ------------------------------------------------------------------ values
-def _number(z: Any, whole: bool) -> Any:
-    """Return what a gate made of Python numbers: whole if they all were, and it is."""
-    number = np.asarray(z).item()
-    if whole and isinstance(number, float) and number.is_integer() and abs(number) <= LARGEST:
-        return int(number)
-    return number
-
-
-def _shown(held: Any) -> Any:
-    """Return a value for people: a single float64, integer or truth value is a Python number."""
-    if isinstance(held, ARRAY) and held.ndim == 0:
-        return held.item() if held.dtype in (np.float64, np.int64, np.bool_) else held[()]
-    return held
-
-
-def _frozen(value: Any) -> Any:
-    """Return an array as a view that cannot be written through."""
-    if isinstance(value, np.ndarray):
-        value = value.view()
-        value.flags.writeable = False
-    return value
-
-
-def _lent(t: Tensor) -> Any:
-    """Return the array of a tensor, which moves to other memory before it is written."""
-    t.lent = True
-    return _frozen(t.array)
-
-
-def _taken(value: Any, node: Node) -> Any:
-    """Return a value for an input: a copy, in the dtype of what stood there if it does not have one itself."""
-    if isinstance(value, Node):
-        raise TypeError(f"{node.name}: expected a number or an array, got the node {value.name}; use its .value")
-    if isinstance(value, Tensor):
-        return _lent(value)
-    if isinstance(value, bool | int | float) and not isinstance(node._held, ARRAY):
-        return value if type(value) in (bool, int, float) else float(value)
-    array = np.array(value)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{node.name}: expected a number or an array, got {type(value).__name__} of dtype {array.dtype}")
-    if isinstance(value, ARRAY):
-        return array
-    before = getattr(node._held, "dtype", None)
-    if before is None:
-        return array.astype(np.float64) if array.dtype.kind in "iu" else array
-    return array.astype(before) if before.kind in ("f", array.dtype.kind) else array
-
-
-def _seed(seed: Any, node: Node) -> Any:
-    """Return the gradient to begin with: of the shape and dtype of the output."""
-    seed = seed.array if isinstance(seed, Tensor) else seed
-    held = node._known("gradient")
-    shape, given = np.shape(held), np.shape(seed)
-    if given != shape and not (np.size(held) == 1 and given == ()):
-        raise ValueError(f"backward: the output {node.name} has shape {shape} and needs a seed gradient of that shape, "
-                         f"got {'a number' if given == () else given}; reduce it with .sum() or .mean(), or pass "
-                         "backward(seed=...)")
-    if isinstance(held, ARRAY):
-        dtype = held.dtype if held.dtype.kind == "f" else np.dtype(np.float64)
-        return _shown(_frozen(np.array(np.broadcast_to(np.asarray(seed), shape), dtype)))
-    return seed if type(seed) in (int, float) else np.asarray(seed, np.float64).item()
-
-
-def _floating(x: Any) -> bool:
-    return isinstance(x, ARRAY) and x.dtype.kind == "f"
-
-
-def _dtype(values: list[Any]) -> np.dtype[Any]:
-    """Return the precision in which Python numbers are computed beside these arrays."""
-    floats = [x.dtype for x in values if _floating(x)]
-    return np.result_type(*floats) if floats else np.dtype(np.float64)
 
 
 # ------------------------------------------------------------------ names and lines

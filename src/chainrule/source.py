@@ -21,7 +21,7 @@ from .tensor import Tensor
 __all__ = ["Lines", "Place", "place"]
 
 #: Frames of these folders are not the user's.
-OURS = tuple(os.path.join(os.path.dirname(os.path.abspath(file)), "") for file in (__file__, np.__file__))
+OURS = tuple(os.path.join(os.path.dirname(file), "") for file in (__file__, np.__file__))
 
 
 class Place(NamedTuple):

@@ -20,6 +20,9 @@ from .state import read, write
 
 __all__ = ["Tensor", "as_tensor"]
 
+if TYPE_CHECKING:
+    from .explain import Explanation
+
 Hook = Callable[["Tensor"], "Tensor | None"]
 
 
@@ -488,7 +491,10 @@ class Tensor:
         return self.update(g.power, y)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return g.getitem(self, *(index if type(index) is tuple else (index,)))    # type: ignore[no-any-return]
+        parts = index if type(index) is tuple else (index,)
+        if list in map(type, parts):                   # an empty list picks nothing; as an array it would be floats
+            parts = tuple([np.asarray(i, None if i else np.intp) if type(i) is list else i for i in parts])
+        return g.getitem(self, *parts)                 # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------ methods that NumPy spells its own way
     def reshape(self, *shape: SupportsIndex | Sequence[int]) -> Tensor:

@@ -48,6 +48,8 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
+    """An empty folder to be in; commands started there find the package that is being tested."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(data.__file__).parents[2]))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -62,8 +64,9 @@ def test_the_files(finished):
     config = json.loads((folder / "config.json").read_text())
     assert config["data"] == "digits"
     assert config["settings"] == {
-        "hidden": [16, 8], "activation": "relu", "dropout": 0.1, "label_smoothing": 0.1, "optimizer": "adamw", "lr": 0.005,
-        "momentum": None, "weight_decay": 0.01, "schedule": "one-cycle", "batch_size": 32, "epochs": 2, "seed": 5}
+        "hidden": [16, 8], "activation": "relu", "dropout": 0.1, "label_smoothing": 0.1, "optimizer": "adamw",
+        "lr": 0.005, "momentum": None, "weight_decay": 0.01, "schedule": "one-cycle", "batch_size": 32, "epochs": 2,
+        "seed": 5}
 
 
 def test_json_is_one_object_and_alone_on_standard_output(finished):
@@ -132,8 +135,9 @@ def test_a_run_is_replaced_only_if_that_is_said(here, capsys):
     assert main(command) == 0
     before = Path("mine/model.safetensors").read_bytes()
     assert main([*command, "--seed", "1"]) == 1
-    assert capsys.readouterr().err == ("chainrule: mine already holds a run (model.safetensors, history.jsonl, config.json, "
-                                       "run.png); choose another --out, or add --overwrite to replace it\n")
+    assert one_line(capsys.readouterr().err) == (
+        "chainrule: mine already holds a run (model.safetensors, history.jsonl, config.json, run.png); "
+        "choose another --out, or add --overwrite to replace it\n")
     assert Path("mine/model.safetensors").read_bytes() == before
     assert main([*command, "--seed", "1", "--overwrite"]) == 0
     assert Path("mine/model.safetensors").read_bytes() != before
@@ -141,7 +145,8 @@ def test_a_run_is_replaced_only_if_that_is_said(here, capsys):
 
 
 @pytest.mark.parametrize("options", [
-    ["--hidden", ""], ["--activation", "tanh"], ["--activation", "sigmoid"], ["--dropout", "0"], ["--batch-size", "2000"],
+    ["--hidden", ""], ["--activation", "tanh"], ["--activation", "sigmoid"], ["--dropout", "0"],
+    ["--batch-size", "2000"],
     ["--optimizer", "sgd"], ["--optimizer", "sgd", "--momentum", "0", "--weight-decay", "0", "--lr", "0.5"],
     ["--optimizer", "adam"], ["--schedule", "cosine"], ["--schedule", "constant"], ["--label-smoothing", "0"]])
 def test_each_option_runs_and_changes_the_model(here, options):
@@ -168,8 +173,8 @@ def on_a_terminal(command, columns=100, **environment):
     """Run a command whose standard error is a terminal; return its exit code and what the terminal was sent."""
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")} | {
-        "TERM": "xterm-256color"} | environment
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    environment = inherited | {"TERM": "xterm-256color"} | environment
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, stdin=theirs, env=environment)
     os.close(theirs)
     sent = b""
@@ -234,7 +239,7 @@ def test_ctrl_c_on_a_terminal_brings_the_cursor_back(here):
     code, sent = on_a_terminal([sys.executable, "-c", program])
     assert code == 130
     assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h") == 1
-    assert re.search(r"\r?\nchainrule: interrupted in epoch \d+ of 100000; nothing was written\r\n$", sent)
+    assert re.search(r"\n(\x1b\[\?25h)?chainrule: interrupted in epoch \d+ of 100000; nothing was written\r\n$", sent)
 
 
 def test_ctrl_c_while_the_files_are_written_keeps_the_whole_ones(here, capsys, monkeypatch):
@@ -243,7 +248,8 @@ def test_ctrl_c_while_the_files_are_written_keeps_the_whole_ones(here, capsys, m
 
     monkeypatch.setattr(History, "save", interrupted)
     assert main(["train", *SMALL, "--quiet"]) == 130
-    assert capsys.readouterr().err == ("chainrule: interrupted after the last epoch; kept runs/digits/model.safetensors\n")
+    assert capsys.readouterr().err == (
+        "chainrule: interrupted after the last epoch; kept runs/digits/model.safetensors\n")
     assert names("runs") == ["digits", "digits/model.safetensors"]
 
 
@@ -263,8 +269,8 @@ def test_a_full_disk(full_disk):
     folder, limit = full_disk
     done = run("--epochs", "2", "--quiet", "--out", folder / "run", preexec_fn=limit)
     assert done.returncode == 1
-    assert re.search(r"cannot write .*/run/model\.safetensors: (No space left on device|File too large); nothing was written$",
-                     one_line(done.stderr))
+    assert re.search(r"cannot write .*/run/model\.safetensors: (No space left on device|File too large); "
+                     r"nothing was written$", one_line(done.stderr))
     assert names(folder) == []
 
 
@@ -273,7 +279,8 @@ def test_a_disk_that_gets_full_keeps_the_files_that_are_whole(here):
     done = run("--hidden", "", "--quiet", "--out", "run",
                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
     assert done.returncode == 1
-    assert one_line(done.stderr).endswith("cannot write run/history.jsonl: File too large; kept run/model.safetensors\n")
+    assert one_line(done.stderr) == (
+        "chainrule: cannot write run/history.jsonl: File too large; kept run/model.safetensors\n")
     assert names("run") == ["model.safetensors"]
     nn.Sequential({"output": nn.Linear(64, 10)}).load("run/model.safetensors")
 
@@ -321,7 +328,8 @@ def test_a_folder_one_may_not_write_into(here, capsys, monkeypatch):
     (["--optimizer", "lion"], "--optimizer"), (["--schedule", "steps"], "--schedule"),
     (["--lr", "0"], "--lr"), (["--lr", "nan"], "nan is not a finite number"), (["--lr", "inf"], "--lr"),
     (["--dropout", "1"], "--dropout"), (["--dropout", "-0.1"], "--dropout"), (["--label-smoothing", "1"], "smoothing"),
-    (["--weight-decay", "-1"], "--weight-decay"), (["--momentum", "0.9"], "--momentum is a setting of sgd, not of adamw"),
+    (["--weight-decay", "-1"], "--weight-decay"),
+    (["--momentum", "0.9"], "--momentum is a setting of sgd, not of adamw"),
     (["--seed", "-1"], "--seed"), (["--seed", str(2**63)], "--seed"),
     (["--overwrite"], "--overwrite needs --out"), (["more"], "unexpected extra argument"),
 ])
@@ -330,14 +338,14 @@ def test_a_bad_option_is_one_line_and_exit_code_2(here, capsys, arguments, words
     out, err = capsys.readouterr()
     assert out == ""
     assert words in one_line(err)
-    assert err.endswith("; see chainrule train --help\n")
+    assert re.search(r"; see chainrule( train)? --help\n$", err)
     assert names(here) == []
 
 
 def test_training_that_goes_astray(here, capsys):
     assert main(["train", *SMALL, "--optimizer", "sgd", "--lr", "1e30", "--schedule", "constant", "--quiet"]) == 1
-    assert re.match(r"chainrule: training failed, nothing was written: the loss became (nan|inf) at step \d+ of epoch 1",
-                    one_line(capsys.readouterr().err))
+    assert re.match(r"chainrule: training failed, nothing was written: the loss became (nan|inf) at step \d+ of epoch "
+                    r"1\. A smaller learning rate", one_line(capsys.readouterr().err))
     assert names(here) == []
 
 
@@ -350,8 +358,8 @@ def test_a_network_larger_than_memory(here):
 
 def test_standard_output_that_cannot_be_written(here):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([*COMMAND, *SMALL, "--out", "run", "--json", "--quiet"], stdout=full, stderr=subprocess.PIPE,
-                              text=True, check=False)
+        done = subprocess.run([*COMMAND, *SMALL, "--out", "run", "--json", "--quiet"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert one_line(done.stderr) == "chainrule: cannot write to standard output: No space left on device\n"
     assert names("run") == sorted(FILES)

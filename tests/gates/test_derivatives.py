@@ -76,6 +76,18 @@ def test_rule_on_tensors_is_the_rule_on_arrays(gate):
 
 
 @every_gate
+def test_backward_is_the_rule(gate):
+    """The engine's fast path: it works on arrays and uses what the forward has kept for it."""
+    for case in BY_GATE[gate]:
+        with named(case):
+            dz = seed(case, value(case))
+            tensors = [cr.Tensor(x, requires_grad=True) if i in case.floats else x for i, x in enumerate(case.inputs)]
+            case.rule(*tensors, **case.options).backward(dz)
+            for i, expected in by_rule(case, dz).items():
+                np.testing.assert_array_equal(tensors[i].grad.numpy(), expected)
+
+
+@every_gate
 def test_writes_into_nothing_and_takes_any_layout(gate):
     """Read-only inputs and dz, contiguous or not: a derivative that wrote into one of them would raise."""
     for case in BY_GATE[gate]:

@@ -114,7 +114,7 @@ def test_evaluate_leaves_no_trace(problem):
     model[2].training = False                            # frozen by the user
     trainer, before, position = trainer_of(model), weights(model), cr.random.dropout.position
     trainer.evaluate(data.ArrayDataset(x, y))
-    assert [layer.training for layer in model.layers()] == [True, True, True, False, True]
+    assert [layer.training for layer in model.modules()] == [True, True, True, False, True]
     assert all(p.grad is None for p in model.parameters())
     assert same(weights(model), before)
     assert cr.random.dropout.position == position
@@ -252,7 +252,7 @@ def test_bad_data_are_found_before_the_first_step(problem, change, error, words,
     assert same(weights(model), before)
     assert not trainer.history.rows
     assert not any(trainer.optimizer.state.values())
-    assert all(layer.training for layer in model.layers())
+    assert all(layer.training for layer in model.modules())
 
 
 @pytest.mark.parametrize(("options", "error", "words"), [

@@ -17,7 +17,9 @@ from ..mode import tick
 from ..state import get, holds, put
 from ..tensor import Tensor
 
-__all__ = ["Application", "Cell", "Program", "Value", "each", "kind"]
+__all__ = ["NUMBERS", "Application", "Cell", "Program", "Value", "each", "kind"]
+
+NUMBERS = frozenset({bool, int, float})              #: Python's own; NumPy's float64 is a subclass, but widens float32
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -62,17 +64,15 @@ class Cell:
 
     def put(self, value: Any) -> None:
         """Set it. It goes on holding what it held: a tensor, an array of its own, or a number."""
-        before = get(self.owner, self.name)
-        if isinstance(before, np.ndarray | int | float):
-            value = value.array if isinstance(value, Tensor) else value
-        elif value is not None and not isinstance(value, Tensor):
-            value = Tensor.of(value, lent=True)
-        if not isinstance(before, np.ndarray):
-            put(self.owner, self.name, value)
-        elif isinstance(self.owner, Tensor):
-            self.owner.array, self.owner.lent, self.owner.moment = np.asarray(value), True, tick()
+        before, raw = get(self.owner, self.name), value.array if isinstance(value, Tensor) else value
+        if isinstance(self.owner, Tensor) and self.name == "array":
+            self.owner.array, self.owner.lent, self.owner.moment = np.asarray(raw), True, tick()
+        elif isinstance(before, np.ndarray):
+            put(self.owner, self.name, np.array(raw))
+        elif isinstance(before, int | float) or value is None:
+            put(self.owner, self.name, raw)
         else:
-            put(self.owner, self.name, np.array(value))
+            put(self.owner, self.name, value if isinstance(value, Tensor) else Tensor.of(value, lent=True))
 
 
 def kind(value: Any) -> Any:
@@ -81,9 +81,9 @@ def kind(value: Any) -> Any:
         return value.shape, value.dtype
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int | float):
+    if type(value) in NUMBERS:
         return type(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return tuple(map(kind, value))
     raise TypeError(f"a recorded step computes with arrays, numbers and tuples of them, got {type(value).__name__}")
 
@@ -130,7 +130,7 @@ class Program:
     def new(self, array: Any) -> Value:
         """Make the next value, of the kind of an example."""
         self.size += 1
-        return Value(self.size - 1, type(array) if isinstance(array, bool) else kind(array))
+        return Value(self.size - 1, type(array) if type(array) in NUMBERS else kind(array))
 
     def applies(self) -> bool:
         """Tell whether all that was taken for granted still holds."""

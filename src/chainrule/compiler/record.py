@@ -7,7 +7,7 @@ did not make is a cell as well. The first call is a real step: it leaves everyth
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..mode import Observer, mode, setting, tick
 from ..state import get, holds
 from ..tensor import Tensor
 from .numpy_executor import flat
-from .program import Application, Cell, Program, Value, each, kind
+from .program import NUMBERS, Application, Cell, Program, Value, each, kind
 
 __all__ = ["Recorded", "Recorder", "record"]
 
@@ -41,7 +41,7 @@ class Recorder(Observer):
     def applied(self, gate: Gate, inputs: tuple[Any, ...], options: dict[str, Any], result: Tensor) -> None:
         """Write down a gate."""
         given = [x.array if isinstance(x, Tensor) else x for x in inputs]
-        if all(isinstance(x, int | float) for x in given) and not np.ndim(result.array) and "dtype" not in options:
+        if all(type(x) in NUMBERS for x in given) and not np.ndim(result.array) and "dtype" not in options:
             result.array = result.array.item()         # numbers make a number, as they do in eager code
         values = tuple([self.value(x) if isinstance(x, Tensor | np.ndarray) else x for x in inputs])
         self.values[result] = self.program.new(result.array)
@@ -73,7 +73,7 @@ class Recorder(Observer):
             cell = self.cells[key] = Cell(owner, name)
             now = cell.get()
             self.program.guards.append((kind, cell, kind(now)))
-            if isinstance(now, tuple):
+            if isinstance(now, tuple | list):
                 self.current[key] = tuple([self.stand_in(Cell(owner, name, i)) for i in range(len(now))])
             else:
                 self.current[key] = now if now is None or isinstance(now, bool) else self.stand_in(cell)
@@ -93,7 +93,7 @@ class Recorder(Observer):
         key = id(owner), name
         if key in self.cells and self.settled(self.current[key]) is not self.first.get(key):
             now = self.current[key]                    # written by this step, hence no matter of state
-            if isinstance(now, Tensor) and isinstance(now.array, int | float):
+            if isinstance(now, Tensor) and type(now.array) in NUMBERS:
                 raise TypeError(f"{name} is computed in the recorded step, which cannot branch on it; use where()")
             return holds(now)
         cell = Cell(owner, name)
@@ -104,7 +104,7 @@ class Recorder(Observer):
     def write(self, owner: Any, name: str, value: Any) -> None:
         """Set a cell, now and at the end of each replay; or only note the new value of a tensor of the step's own."""
         key, before = (id(owner), name), get(owner, name)
-        if isinstance(before, np.ndarray):
+        if isinstance(before, np.ndarray | np.generic):
             value = self.fitted(value, before, name)
         if isinstance(owner, Tensor) and name == "array" and key not in self.cells and (
                 owner in self.values or owner.moment > self.began):
@@ -180,9 +180,14 @@ class Recorded:
 
 
 def _array(x: Any) -> Any:
-    """Return the array of an argument, which nobody else will write into."""
+    """Return the array of an argument, which nobody else will write into; or a constant as it is."""
+    if isinstance(x, np.ndarray):
+        return own(x)
     if not isinstance(x, Tensor):
-        return own(x) if isinstance(x, np.ndarray) else x
+        if isinstance(x, Hashable):
+            return x
+        raise TypeError("the arguments of a recorded step are arrays, tensors, and constants such as numbers, got "
+                        f"{type(x).__name__}; pass np.array(...) for a list, and the arrays of a dict one by one")
     if x.tracked:
         raise TypeError(f"an argument of a recorded step is data, but {x.name or 'a tensor'} of shape {x.shape} "
                         "requires a gradient; let the step reach parameters through its model, or pass .detach()")

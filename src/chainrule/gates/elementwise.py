@@ -56,7 +56,7 @@ def _slope_of_power(dz: Any, z: Any, x: Any, n: Any) -> Any:
 
 def _slope_of_exponent(dz: Any, z: Any, x: Any, n: Any) -> Any:
     still = equal(x, 0) * greater_equal(n, 0)                      # 0ⁿ stays 0 for every n > 0
-    return dz * where(still, 0, z * log(where(still, 1, cast(x, dtype=z.dtype))))
+    return dz * (z * log(where(still, 1, cast(x, dtype=z.dtype))))
 
 
 power = gate(
@@ -140,7 +140,7 @@ logaddexp = gate(
     "logaddexp", np.logaddexp, (lambda dz, z, x, y: dz * exp(x - z), lambda dz, z, x, y: dz * exp(y - z)),
     formula=r"z = \ln(e^x + e^y)", partials=("e^{x-z}", "e^{y-z}"), shapes=PAIR,
     summary="The logarithm of the sum of two exponentials, exact for arguments of any size.",
-    example=">>> float(cr.logaddexp(1000.0, 1000.0)) == 1000 + np.log(2)\nTrue")
+    example=">>> round(float(cr.logaddexp(1000.0, 1000.0)), 6)\n1000.693147")
 
 # Rational approximations of erf near 0 and of e^{x²} erfc(x) beyond, highest power first
 # (Cody, Rational Chebyshev Approximations for the Error Function, Math. Comp. 23, 1969, tables II and III).

@@ -175,11 +175,11 @@ def _others(x: Any) -> Any:
     division, so zeros are no special case, nor are their second derivatives.
     """
     n = x.shape[-1]
-    if n == 1:
+    if n < 2:
         return _one(x, x.shape)
     if n % 2:
         x = concatenate([x, _one(x, (*x.shape[:-1], 1))], axis=-1)
-    pairs = reshape(x, shape=(*x.shape[:-1], -1, 2))
+    pairs = reshape(x, shape=(*x.shape[:-1], (n + 1) // 2, 2))
     above = _others(pairs[..., 0] * pairs[..., 1])
     return reshape(expand_dims(above, axis=-1) * flip(pairs, axis=-1), shape=x.shape)[..., :n]
 
@@ -189,14 +189,11 @@ def _one(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _d_prod(dz: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    dz = _spread(dz, x, axis, keepdims)
-    if not x.size:
-        return dz * x
     axes = tuple(range(x.ndim)) if axis is None or not x.ndim else axis if isinstance(axis, tuple) else (axis,)
     last = tuple(range(x.ndim - len(axes), x.ndim))
     moved = moveaxis(x, source=axes, destination=last)
     others = _others(reshape(moved, shape=(*moved.shape[:x.ndim - len(axes)], _count(x, axes))))
-    return dz * moveaxis(reshape(others, shape=moved.shape), source=last, destination=axes)
+    return _spread(dz, x, axis, keepdims) * moveaxis(reshape(others, shape=moved.shape), source=last, destination=axes)
 
 
 prod = gate(

@@ -347,11 +347,9 @@ class Layer:
 
     named_modules = named_layers
 
-    def layers(self) -> Iterator[Layer]:
-        """Yield this layer and all inside it, each once."""
+    def modules(self) -> Iterator[Layer]:
+        """Yield this layer and all inside it, each once. (Not `layers`: many a model keeps its own under that name.)"""
         return (layer for _, layer in self.named_layers())
-
-    modules = layers
 
     def named_parameters(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
         """Yield every parameter with its path, such as ``"0.weight"``: a shared one once, or under each path."""
@@ -399,7 +397,7 @@ class Layer:
     # ------------------------------------------------------------------ switches
     def train(self, mode: bool = True) -> Self:
         """Set `training` here and in every layer inside, and return this one."""
-        for layer in self.layers():
+        for _, layer in self.named_layers():
             layer.training = mode
         return self
 
@@ -445,7 +443,7 @@ class Layer:
 
     def apply(self, function: Callable[[Layer], Any]) -> Self:
         """Call a function on every layer, the innermost first, and return this one."""
-        for layer in reversed(list(self.layers())):
+        for _, layer in reversed(list(self.named_layers())):
             function(layer)
         return self
 

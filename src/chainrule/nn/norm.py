@@ -8,7 +8,6 @@ from numpy.typing import DTypeLike
 
 from .. import functional as F  # noqa: N812
 from .. import gates as g
-from ..mode import no_grad
 from ..tensor import Tensor
 from .layer import Layer
 from .parameter import Parameter
@@ -90,14 +89,14 @@ class BatchNorm1d(Layer):
         if len(shape) not in (2, 3) or shape[1] != self.num_features:
             raise ValueError(f"got {shape}, expected (N, {self.num_features}) or (N, {self.num_features}, L)")
         momentum: Any = self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            with no_grad():
-                count = self.num_batches_tracked + 1
-                self.num_batches_tracked.assign(count)
-                if momentum is None:
-                    momentum = 1 / g.cast(count, dtype=x.dtype)
-        return F.batch_norm(  # type: ignore[no-any-return]
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps)
+        count = self.num_batches_tracked + 1 if self.training and self.num_batches_tracked is not None else None
+        if momentum is None and count is not None:
+            momentum = 1 / g.cast(count, dtype=x.dtype)
+        y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum,
+                         self.eps)
+        if count is not None:
+            self.num_batches_tracked.assign(count)
+        return y                                         # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         """Return the arguments it was made with."""

@@ -35,7 +35,8 @@ def _back(dz: Any, z: Any, wanted: list[bool], *inputs: Any, layer: Layer, count
     if isinstance(dz, Tensor):
         if mode.record:
             raise NotImplementedError(f"{type(layer).__name__}.backward is written by hand, so it can be "
-                                      "differentiated only once; for more, write its forward with tensors and leave backward out")
+                                      "differentiated only once; for more, write its forward with tensors and leave "
+                                      "backward out")
         return [_way_back(dz, *inputs, layer=layer, count=count, settings=settings, argument=i) if want else None
                 for i, want in enumerate(wanted)]
     if layer.__dict__.get("_latest") != kept:

@@ -40,7 +40,7 @@ class Callback:
     >>> trainer = Trainer(model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1))
     >>> history = trainer.fit(data.ArrayDataset(x, 2 * x), epochs=2, batch_size=8, callbacks=[Losses()])
     1 1.43
-    2 0.92
+    2 0.9
     """
 
     def begin(self, plan: Plan) -> None:

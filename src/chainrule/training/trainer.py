@@ -118,7 +118,7 @@ class Trainer:
         loader = self._looked_at("the training data", train, batch_size, shuffle=True)
         held_out = None
         if validation is not None:
-            held_out = self._looked_at("the validation data", validation, max(batch_size, 1024))
+            held_out = self._looked_at("the validation data", validation, batch_size)
         plan = Plan(len(self.history) + 1, int(epochs), len(loader))
         listeners: list[Callback] = [Display()] if callbacks is None else list(callbacks)
         with self._learning_rates(plan) as next_rate, _drawing_from(self.dropout), \
@@ -245,7 +245,7 @@ def _finite(loss: float, where: str, rate: float) -> None:
 @contextmanager
 def _switched(model: nn.Layer, training: bool) -> Iterator[None]:
     """Switch a model to training or evaluation; each of its layers is put back as it was."""
-    before = [(layer, layer.training) for layer in model.layers()]
+    before = [(layer, layer.training) for layer in model.modules()]
     model.train(training)
     try:
         yield

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from .text import describe, kind, show
 
 if TYPE_CHECKING:
-    from ..graph import Graph, Node
+    from ..graph import Graph
+    from ..node import Node
 
 __all__ = ["flowchart"]
 
@@ -65,7 +66,7 @@ def escape(text: str) -> str:
     >>> escape('a "b" <c>')
     'a #quot;b#quot; #lt;c#gt;'
     """
-    codes = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\\": "#92;", "|": "#124;",
-             "*": "#42;", "_": "#95;", "~": "#126;", "$": "#36;"}
+    codes = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\\": "#92;",
+             "|": "#124;", "*": "#42;", "_": "#95;", "~": "#126;", "$": "#36;"}
     text = "".join(codes.get(c, c) for c in re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text))
     return re.sub(r"(?<=\d)\.(?= )|^[-+](?= )", lambda m: f"#{ord(m[0])};", text)      # a list, in Markdown

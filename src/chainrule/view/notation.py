@@ -77,10 +77,10 @@ class _Reader:
     def ahead(self) -> bool:
         """Whether something that can be multiplied comes next."""
         rest = [t for t in self.tokens[self.at:] if not t.isspace()]
-        return bool(rest) and (rest[0].isalnum() or rest[0] in "([" or rest[0][0] == "\\" and len(rest[0]) > 2)
+        return bool(rest) and (rest[0].isalnum() or rest[0] in "([" or (rest[0][0] == "\\" and len(rest[0]) > 2))
 
     def piece(self, token: str) -> tuple[str, str]:
-        """Write one token; its kind is atom, named (a name was put in), word (a function), open, or "" (an operator)."""
+        """Write one token; its kind is atom, named (a name put in), word (a function), open, or "" (an operator)."""
         if token == "{":
             return self.read("}"), "atom"
         if token == "(":

@@ -9,7 +9,8 @@ import numpy as np
 from .notation import formula, literal
 
 if TYPE_CHECKING:
-    from ..graph import Graph, Node
+    from ..graph import Graph
+    from ..node import Node
 
 __all__ = ["describe", "kind", "show", "table"]
 
