@@ -47,7 +47,8 @@ class TestKnownAnswers:
         drawn = cr.random.uniform(size=8).numpy()
         halves = np.stack([raw & np.uint64(0xFFFF_FFFF), raw >> np.uint64(32)], axis=1).ravel()
         np.testing.assert_array_equal(drawn, ((halves >> np.uint64(8)).astype(np.float32) * np.float32(2**-24)))
-        assert [float(x).hex() for x in drawn[:3]] == ["0x1.3cd5240000000p-2", "0x1.45e3160000000p-1", "0x1.b4e47c0000000p-1"]
+        assert [float(x).hex() for x in drawn[:3]] == [
+            "0x1.3cd5240000000p-2", "0x1.45e3160000000p-1", "0x1.b4e47c0000000p-1"]
 
     def test_float64_uniforms_are_the_top_53_bits(self) -> None:
         raw = np.random.Philox(key=np.array([5, 3], np.uint64)).random_raw(8)
@@ -182,9 +183,9 @@ class TestStreams:
 
     def test_the_module_draws_from_the_users_stream(self) -> None:
         cr.random.seed(3)
-        a: list[Any] = [cr.random.uniform(size=2), cr.random.normal(size=2), cr.random.bernoulli(size=2), cr.random.permutation(4)]
         own = Generator(3)
-        b: list[Any] = [own.uniform(size=2), own.normal(size=2), own.bernoulli(size=2), own.permutation(4)]
+        a, b = ([source.uniform(size=2), source.normal(size=2), source.bernoulli(size=2), source.permutation(4)]
+                for source in (cr.random, own))
         assert all((x == y).all() for x, y in zip(a, b, strict=True))
 
     def test_a_seed_begins_all_streams_anew(self) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from .graph import Graph
-from .node import Node
 from .mode import enable_grad
+from .node import Node
 from .reverse import pull, pullback
 from .tensor import Tensor
 from .view.notation import literal, partial, varies

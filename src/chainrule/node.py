@@ -84,7 +84,8 @@ class Node:
         #: Whether gradients come here: it is an input, or depends on one.
         self.varies = varies
         self.contributions: list[Contribution] = []
-        self.held: Any = None           # the value as gates take it
+        #: The value as gates take it: a Python number, or an array.
+        self.held: Any = None
         self._kept: Any = None           # what the gate keeps for its derivatives
         self._gradient: Any = None
         self._name, self._place = name, place
@@ -149,6 +150,7 @@ class Node:
         return held.dtype if isinstance(held, ARRAY) else np.dtype(np.float64)
 
     def known(self, what: str) -> Any:
+        """Return the value; without one there is no `what`."""
         if self.held is None:
             raise ValueError(f"{self.name} has no value yet, so its {what} is not known: run forward first, or give "
                              'the inputs values when they are made, as in g.input("x", value)')
@@ -268,14 +270,17 @@ class Node:
         return held                                    # an index, or a condition, stays what it is
 
     def hold(self, value: Any) -> None:
+        """Take a value over; the gradient was that of another."""
         self.held = frozen(value)
         self.forget()
 
     def receive(self, part: Contribution) -> None:
+        """Add a part to the gradient."""
         self.contributions.append(part)
         self._gradient = part.value if self._gradient is None else _shown(frozen(self._gradient + part.value))
 
     def forget(self) -> None:
+        """Drop the gradient and its parts."""
         if self._gradient is not None:
             self._gradient, self.contributions = None, []
 

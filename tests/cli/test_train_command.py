@@ -202,6 +202,13 @@ def test_on_a_terminal_one_line_is_kept_up_to_date(here):
     assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h") == 1       # the cursor was hidden, and came back
 
 
+def test_a_narrow_terminal_keeps_the_figures(here):
+    code, sent = on_a_terminal([*COMMAND, *SMALL], columns=68)
+    assert code == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sent)
+    assert re.search(r"epoch 2/2 loss \d\.\d{3}  accuracy train \d+\.\d % test \d+\.\d %  took \d+ s", shown)
+
+
 def test_quiet_on_a_terminal(here):
     assert on_a_terminal([*COMMAND, *SMALL, "--quiet"]) == (0, "")
 

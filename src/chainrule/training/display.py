@@ -36,12 +36,17 @@ class Display(Callback):
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
         console = Console(file=file)
         if console.is_dumb_terminal:
             return
-        self.bar = Progress(TextColumn("{task.fields[epoch]}"), BarColumn(bar_width=None),
-                            TextColumn("{task.description}"), console=console, expand=True)
-        self.task = self.bar.add_task("", total=self.total, epoch=self._epoch(plan.first))
+        first = self._epoch(plan.first)
+        columns = [TextColumn("{task.fields[epoch]}", table_column=Column(no_wrap=True, min_width=len(first))),
+                   BarColumn(bar_width=None), TextColumn("{task.description}")]
+        if console.width < 80:                           # the figures need the room
+            del columns[1]
+        self.bar = Progress(*columns, console=console, expand=True)
+        self.task = self.bar.add_task("", total=self.total, epoch=first)
         self.bar.start()
 
     def step(self, loss: float) -> None:
