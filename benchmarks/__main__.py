@@ -86,6 +86,9 @@ def main(given: list[str] | None = None) -> int:
     after = machine()
     if after["load"] is not None:
         show(f"load average at the end: {after['load']:.2f}")
+        if max(before["load"], after["load"]) > before["cores"] / 2:
+            show("The machine was busy with something else. Threads that wait for each other suffer most from that: "
+                 "compare the rows with one thread, or measure again when it is quiet.")
     if options.json:
         print(json.dumps({"machine": before, "load at the end": after["load"], options.what: found}, indent=2))
     return 0 if complete else 1

@@ -292,6 +292,6 @@ def test_the_sum_over_paths_is_the_gradient(seed, most):
 
 
 def test_the_random_graphs_have_forks_and_many_paths():
-    counts = [cr.explain(result, leaf).count for leaves, result in map(random_graph, range(100)) for leaf in leaves]
+    counts = [cr.explain(result, leaf).count for leaves, result in map(random_graph, range(30)) for leaf in leaves]
     assert max(counts) > 20
-    assert sum(count > 1 for count in counts) > 100
+    assert sum(count > 1 for count in counts) > 30

@@ -109,6 +109,8 @@ def test_the_remedies_of_cross_entropy():
         F.cross_entropy(1.0, 0)
     with pytest.raises(ValueError, match="weight has shape"):
         F.cross_entropy(x, np.zeros(5, int), weight=np.ones(4))
+    with pytest.raises(ValueError, match="ignore_index=0 is a class"):
+        F.cross_entropy(x, np.full((5, 3), 1 / 3), ignore_index=0)
     with pytest.raises(ValueError, match="label_smoothing"):
         F.cross_entropy(x, np.zeros(5, int), label_smoothing=1.5)
     for loss in (F.mse_loss, F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.cross_entropy):
@@ -221,7 +223,8 @@ def test_losses_are_exact_for_scores_of_any_size():
                                               reduction="none")
     np.testing.assert_allclose(tiny, np.log1p(np.exp(-20.0)), rtol=1e-6)     # not cancelled to 0
     x = np.zeros(2)
-    np.testing.assert_allclose(gradient(F.binary_cross_entropy_with_logits, x, [1.0, 0.0], reduction="sum"), [-0.5, 0.5])
+    d = gradient(F.binary_cross_entropy_with_logits, x, [1.0, 0.0], reduction="sum")
+    np.testing.assert_allclose(d, [-0.5, 0.5])
 
 
 def test_binary_cross_entropy_at_the_ends():
@@ -263,7 +266,8 @@ def test_the_dtype_is_that_of_the_scores():
     wide = np.full((2, 3), 0.5)
     for z in (F.mse_loss(x, wide), F.binary_cross_entropy(x, wide, np.ones(3)), F.cross_entropy(x, wide),
               F.binary_cross_entropy_with_logits(x, cr.Tensor(wide), np.ones(3), pos_weight=np.ones(3)),
-              F.cross_entropy(x, np.array([0, 1]), np.ones(3), label_smoothing=0.1), F.mse_loss(x, np.ones((2, 3), int))):
+              F.cross_entropy(x, np.array([0, 1]), np.ones(3), label_smoothing=0.1),
+              F.mse_loss(x, np.ones((2, 3), int))):
         assert z.dtype == np.float32
         z.backward()
         assert x.grad.dtype == np.float32

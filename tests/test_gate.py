@@ -28,7 +28,7 @@ def _forget() -> Iterator[None]:
     yield
     for registry, before in ((GATES, gates), (NUMPY, functions)):
         registry.clear()
-        registry.update(before)                        # type: ignore[arg-type]
+        registry.update(before)
     for name in set(vars(Tensor)) - attributes:
         delattr(Tensor, name)
 
@@ -170,9 +170,9 @@ class TestArguments:
         buffer = np.zeros(2)
         assert g.add(np.ones(2), 1.0, out=buffer) is buffer
         before = buffer.copy()
-        for call in (lambda: g.add(Tensor([1.0, 2.0]), 1.0, out=buffer), lambda: g.relu(leaf([1.0, 2.0]), out=buffer)):
+        for gate, inputs in ((g.add, (Tensor([1.0, 2.0]), 1.0)), (g.relu, (leaf([1.0, 2.0]),))):
             with pytest.raises(TypeError, match="got out=float64"):
-                call()
+                gate(*inputs, out=buffer)
             assert (buffer == before).all()
 
     def test_every_gate_that_says_so_understands_out(self) -> None:
@@ -202,7 +202,7 @@ class TestErrors:
         (lambda: g.matmul(np.ones((2, 3)), np.ones((2, 3))), ValueError, r"matmul\(.*expected .*\(\.\.\., n, k\)"),
         (lambda: Tensor([1.0, 2.0])[5], IndexError, r"getitem\(float64 \(2,\), 5\): index 5 is out of bounds"),
         (lambda: Tensor([1.0])["a"], (IndexError, TypeError), "a"),
-        (lambda: g.sum(Tensor([1.0]), axis=3), ValueError, r"sum\(float64 \(1,\), axis=3\): axis 3 is out of bounds"),
+        (lambda: g.sum(Tensor([1.0]), axis=3), IndexError, r"sum\(float64 \(1,\), axis=3\): axis 3 is out of bounds"),
         (lambda: g.reshape(Tensor(np.ones(6)), shape=(4, 2)), ValueError, r"reshape\(float64 \(6,\), shape=\(4, 2\)\)"),
         (lambda: Tensor([1]) * 10**30, OverflowError, "multiply"),
         (lambda: g.einsum("ij,jk->ik", np.ones((2, 3))), ValueError, r"einsum.*names 2 operands, got 1"),
@@ -311,9 +311,9 @@ class TestEveryGate:
 
     def test_is_reached_by_its_name(self, gate: Gate) -> None:
         if gate.is_method:
-            assert vars(Tensor)[gate.name] is gate
+            assert callable(vars(Tensor)[gate.name])
         found = getattr(cr, gate.name, None)
         if isinstance(found, Gate):
             assert found is gate
-        else:                                          # concatenate, pad, einsum: a function puts its arguments in order
+        else:                                          # a function puts the arguments in order, as in `concatenate`
             assert callable(found)

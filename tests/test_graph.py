@@ -178,6 +178,7 @@ def test_numpy_functions_and_methods_of_tensors():
         (x.clip(0.2, 2.0), np.clip(v, 0.2, 2)), (np.linalg.norm(x), np.linalg.norm(v)), (x.astype(np.float32), v),
         (cr.einsum("ij,kj->ik", x, v), v @ v.T), (np.split(x, 3, axis=1)[1], v[:, 1:2]), (cr.softmax(x).sum(), 2.0),
         (np.multiply(v, x), v * v), (np.float64(2.0) * x, 2 * v), (cr.where(mask, x, v), v), (+x, v),
+        (~((x > 1) & (x < 3)) | (x > 2.5), ~((v > 1) & (v < 3)) | (v > 2.5)), (mask ^ (x > 2), mask ^ (v > 2)),
     ]:
         assert isinstance(made, Node)
         assert made.graph is g

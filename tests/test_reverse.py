@@ -600,6 +600,12 @@ class TestLinearTime:
         (h.sum() + x[-1, 0] * 100 + x[:2].sum()).backward()
         assert values(x.grad) == [[[9.0, 9.0], [5.0, 5.0], [102.0, 2.0]]]
 
+    def test_numbers_may_be_sliced_too(self) -> None:
+        """The sum of two 0-d arrays is no array any more, and cannot be scattered into."""
+        x = leaf(3.0)
+        (x * x + x[..., None].sum() + x[()] * 2 + x[None][0]).backward()
+        assert values(x.grad) == [6.0 + 1 + 2 + 1]
+
 
 class TestFreeing:
     def test_memory_goes_back_while_the_pass_goes_on(self) -> None:

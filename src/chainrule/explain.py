@@ -25,6 +25,7 @@ from .view.text import describe
 __all__ = ["Explanation", "Factor", "Path", "explain"]
 
 MOST_ROWS = 3_000                    #: so many rows of Jacobians are worked out one by one; beyond, paths are grouped
+MOST_WORK = 30_000_000               #: and so many elements of arrays are gone through for it
 
 Vertex = tuple[Node, int]            #: an element of the value of a node, by its place in the flattened array
 
@@ -265,12 +266,13 @@ class _Explainer:
     # ------------------------------------------------------------------ elements and what they depend on
     def explore(self) -> bool:
         """Work out the rows of the Jacobians that the output depends on; False if they are too many."""
-        stack = [self.top]
+        stack, work = [self.top], 0
         while stack:
             vertex = stack.pop()
             if vertex in self.below or vertex == self.target:
                 continue
-            if len(self.below) == MOST_ROWS:
+            work += sum(x.size for x in (vertex[0], *vertex[0].inputs) if isinstance(x, Node))
+            if len(self.below) == MOST_ROWS or work > MOST_WORK:
                 return False
             self.below[vertex] = self.row(vertex)
             stack += [lower for lower, _, _ in self.below[vertex]]

@@ -472,7 +472,7 @@ def cross_entropy(
     weight : tensor or array, shape (C,), optional
         A factor for each class. With classes, the mean is weighted by it.
     ignore_index : int
-        A class that counts nothing, in the mean neither.
+        A class that counts nothing, in the mean neither. Not with probabilities.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float
         From 0 to 1: the share of the target that is spread over all classes.
@@ -507,6 +507,8 @@ def cross_entropy(
     t = target if isinstance(target, Tensor) else np.asarray(target)
     if t.dtype.kind != "f" or t.shape != x.shape:
         return _of_classes(log_p, t, weight, ignore_index, reduction, label_smoothing, "cross_entropy")
+    if ignore_index >= 0:
+        raise ValueError(f"cross_entropy: ignore_index={ignore_index} is a class, and the target holds probabilities")
     t = _like(x, t, "cross_entropy")
     if label_smoothing:
         t = t * (1 - label_smoothing) + label_smoothing / x.shape[axis]
@@ -557,11 +559,17 @@ def _of_classes(log_p: Any, target: Any, weight: Values | None, ignore_index: in
         raise ValueError(f"{name}: got scores {log_p.shape} and a target of shape {target.shape}; expected classes of "
                          f"shape {samples}" + _remedy(target, log_p.shape, samples))
     target = _indices(target, name)
-    mask = None
-    if _has(target, ignore_index, classes):
+    mask = index = None
+    if ignore_index < 0 and (ignore_index == -100 or not mode.symbolic):     # most likely nothing is to be ignored
+        try:
+            index = class_index(target, classes=classes, axis=axis)
+        except ValueError:
+            if not np.any((target.array if isinstance(target, Tensor) else target) == ignore_index):
+                raise
+    if index is None:
         mask = g.not_equal(target, ignore_index)
         target = g.where(mask, target, 0)
-    index = class_index(target, classes=classes, axis=axis)
+        index = class_index(target, classes=classes, axis=axis)
     losses = -g.take_along_axis(log_p, index, axis=axis)
     if mask is None and weight is None and not smoothing and reduction == "mean":
         return g.mean(losses)
@@ -603,19 +611,9 @@ def _indices(target: Any, name: str) -> Any:
     return t
 
 
-def _has(target: Any, ignore_index: int, classes: int) -> bool:
-    """Whether some target is to be ignored. While a step is recorded, one that asks for it must expect any batch."""
-    if mode.symbolic and ignore_index != -100:
-        return True
-    array = target.array if isinstance(target, Tensor) else target
-    if ignore_index < 0:
-        return bool(array.size and array.dtype.kind == "i" and array.min() < 0 and (array == ignore_index).any())
-    return bool((array == ignore_index).any())
-
-
-def _class_index(target: Any, classes: int, axis: int) -> Any:
+def _class_index(target: Any, *, classes: int, axis: int) -> Any:
     # Negative numbers are huge as unsigned ones: one look finds both ends.
-    if target.size and target.view(f"u{target.dtype.itemsize}").max() >= classes:
+    if target.size and np.maximum.reduce(target.view(f"u{target.dtype.itemsize}"), axis=None) >= classes:
         place = np.argwhere((target < 0) | (target >= classes))[0]
         wrong = target[tuple(place)]
         hint = "; to ignore it in a recorded step, it must be in the batch at the first call" if wrong == -100 else ""

@@ -65,12 +65,12 @@ class Graph:
     >>> g.backward()
     {'x': -4, 'y': -4, 'z': 3}
     >>> print(g)
-    name  gate      formula      value  gradient
-    x     input                     -2        -4
-    y     input                      5        -4
-    z     input                     -4         3
-    h₁    add       h₁ = x + y       3        -4
-    h₂    multiply  h₂ = h₁·z      -12         1
+    name  gate      formula     value  gradient
+    x     input                    -2        -4
+    y     input                     5        -4
+    z     input                    -4         3
+    h₁    add       h₁ = x + y      3        -4
+    h₂    multiply  h₂ = h₁·z     -12         1
     """
 
     def __init__(self, result: Tensor | None = None, names: Any = None) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Contribution", "Node", "lent", "seed_of", "taken"]
 
 ARRAY = (np.ndarray, np.generic)         #: what has a shape and a dtype of its own
+FLOAT: np.dtype[Any] = np.dtype(np.float64)
 LARGEST = 2**53                          #: whole numbers up to here are exact in floating point
 
 
@@ -147,7 +148,7 @@ class Node:
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements of the value; Python numbers are computed as float64."""
         held = self.known("dtype")
-        return held.dtype if isinstance(held, ARRAY) else np.dtype(np.float64)
+        return held.dtype if isinstance(held, ARRAY) else FLOAT
 
     def known(self, what: str) -> Any:
         """Return the value; without one there is no `what`."""
@@ -180,14 +181,14 @@ class Node:
                 raise ValueError(f"forward: {self.name} has no value; run g.forward({self.name}=...), or set "
                                  f"{self.name}.value")
             return self.value
-        arrays = self._operands()
+        held = self._given()
+        arrays = self._arrays(held)
         try:
             z = self.gate.forward(*arrays, **self.options)
         except Exception as error:
             raise self.gate.blame(error, arrays, self.options) from error
         if self.gate.keeps:
             z, self._kept = z
-        held = [x.held if isinstance(x, Node) else x for x in self.inputs]
         if np.ndim(z) == 0 and not any(isinstance(x, ARRAY) for x in held):
             z = _number(z, all(type(x) is int for x in held))
         self.hold(z)
@@ -208,8 +209,7 @@ class Node:
             self.graph._start()
         if self.gate is None or self._gradient is None:
             return
-        whole = all(type(x.held if isinstance(x, Node) else x) is int for x in (self, *self.inputs))
-        whole = whole and type(self._gradient) is int
+        whole = all(type(x) is int for x in (self._gradient, self.held, *self._given()))
         wanted = [isinstance(x, Node) and x.varies for x in self.inputs]
         parts = self.pull(self._gradient, wanted)
         for i, (x, part) in enumerate(zip(self.inputs, parts, strict=False)):
@@ -238,9 +238,8 @@ class Node:
 
     def at(self, dz: Any) -> tuple[Any, Any, list[Any]]:
         """Return a gradient, the value and the operands as the gate's derivatives take them."""
-        arrays = self._operands()
-        strong = isinstance(self.held, ARRAY)
-        z = self.held if strong else _dtype(arrays).type(self.held)
+        arrays = self._arrays(self._given())
+        z = self.held if isinstance(self.held, ARRAY) else _dtype(arrays).type(self.held)
         return np.asarray(dz, z.dtype if z.dtype.kind == "f" else _dtype(arrays))[()], z, arrays
 
     def kept(self) -> dict[str, Any]:
@@ -248,26 +247,29 @@ class Node:
         assert self.gate is not None
         return {**self.options, "kept": self._kept} if self.gate.keeps else self.options
 
-    def _operands(self) -> list[Any]:
-        """Return what goes into the gate, as NumPy takes it: nodes' numbers in the precision of what they meet.
+    def _given(self) -> list[Any]:
+        """Return the values that go into the gate."""
+        held = [x.held if isinstance(x, Node) else x for x in self.inputs]
+        for x, value in zip(self.inputs, held, strict=True):
+            if value is None and isinstance(x, Node):
+                raise ValueError(f"{self.name} needs {x.name}, which has no value yet; run forward first")
+        return held
 
-        Whole numbers alone are computed in floating point, so that 1/x of 3 is not 0.
+    def _arrays(self, held: list[Any]) -> list[Any]:
+        """Return what goes into the gate as NumPy takes it: a node's number in the precision of what it meets.
+
+        Whole numbers alone are computed in floating point, so that 1/x of 3 is not 0. Where there is no derivative, as
+        by an index or a condition, a value stays what it is.
         """
         assert self.gate is not None
-        held = []
-        for x in self.inputs:
-            if isinstance(x, Node) and x.held is None:
-                raise ValueError(f"{self.name} needs {x.name}, which has no value yet; run forward first")
-            held.append(x.held if isinstance(x, Node) else x)
-        dtype = _dtype(held)
-        rules = self.gate.derivative
+        dtype, rules, arrays = _dtype(held), self.gate.derivative, list(held)
         for i, (x, value) in enumerate(zip(self.inputs, held, strict=True)):
             if isinstance(x, Node) and (self.gate.joint is not None or (i < len(rules) and rules[i] is not None)):
                 if not isinstance(value, ARRAY):
-                    held[i] = dtype.type(value)
+                    arrays[i] = dtype.type(value)
                 elif value.dtype.kind in "iu" and not any(map(_floating, held)):
-                    held[i] = value.astype(dtype)
-        return held                                    # an index, or a condition, stays what it is
+                    arrays[i] = value.astype(dtype)
+        return arrays
 
     def hold(self, value: Any) -> None:
         """Take a value over; the gradient was that of another."""
@@ -291,6 +293,9 @@ class Node:
     __truediv__, __rtruediv__ = _operator(g.divide)
     __pow__, __rpow__ = _operator(g.power)
     __matmul__, __rmatmul__ = _operator(g.matmul)
+    __and__, __rand__ = _operator(g.bitwise_and)
+    __or__, __ror__ = _operator(g.bitwise_or)
+    __xor__, __rxor__ = _operator(g.bitwise_xor)
     __gt__, _ = _operator(g.greater)
     __ge__, _ = _operator(g.greater_equal)
     __lt__, _ = _operator(g.less)
@@ -305,6 +310,7 @@ class Node:
     __neg__: Callable[[Any], Any] = Tensor.__neg__
     __pos__: Callable[[Any], Any] = Tensor.__pos__
     __abs__: Callable[[Any], Any] = Tensor.__abs__
+    __invert__: Callable[[Any], Any] = Tensor.__invert__
     __getitem__: Callable[[Any, Any], Any] = Tensor.__getitem__
     __iter__: Callable[[Any], Iterator[Any]] = Tensor.__iter__
     reshape: Callable[..., Any] = Tensor.reshape
@@ -409,7 +415,7 @@ def seed_of(seed: Any, node: Node) -> Any:
                          f"got {'a number' if given == () else given}; reduce it with .sum() or .mean(), or pass "
                          "backward(seed=...)")
     if isinstance(held, ARRAY):
-        dtype = held.dtype if held.dtype.kind == "f" else np.dtype(np.float64)
+        dtype = held.dtype if held.dtype.kind == "f" else FLOAT
         return _shown(frozen(np.array(np.broadcast_to(np.asarray(seed), shape), dtype)))
     return seed if type(seed) in (int, float) else np.asarray(seed, np.float64).item()
 
@@ -420,5 +426,5 @@ def _floating(x: Any) -> bool:
 
 def _dtype(values: list[Any]) -> np.dtype[Any]:
     """Return the precision in which Python numbers are computed beside these arrays."""
-    floats = [x.dtype for x in values if _floating(x)]
-    return np.result_type(*floats) if floats else np.dtype(np.float64)
+    floats = {x.dtype for x in values if isinstance(x, ARRAY) and x.dtype.kind == "f"}
+    return np.result_type(*floats) if len(floats) > 1 else floats.pop() if floats else FLOAT

@@ -170,7 +170,7 @@ def pullback(seeds: dict[Tensor, Any], *, targets: Collection[Tensor] | None = N
                     pending[x] += dx
                 elif x in pending:
                     pending[x] = pending[x] + dx
-                    if adds:
+                    if adds and a.shape:               # of numbers the sum is a number: nothing to write into
                         ours.add(x)
                 else:
                     pending[x] = dx

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import gates as g
 from .gate import NUMPY, Gate, describe, new, own, tie
-from .mode import mode, no_grad, tick
+from .mode import mode, tick
 from .state import read, write
 
 __all__ = ["Tensor", "as_tensor"]
@@ -412,8 +412,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """Return the same value as a constant. Memory is shared until one of the two is written."""
-        with no_grad():
-            return g.detach(self)                      # type: ignore[no-any-return]
+        return g.detach(self)                          # type: ignore[no-any-return]
 
     def clone(self) -> Tensor:
         """Return a copy through which gradients flow."""

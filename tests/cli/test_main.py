@@ -11,6 +11,7 @@ import pytest
 
 import chainrule.cli
 from chainrule.cli import main
+from chainrule.training import History
 
 
 def test_without_a_command_it_prints_its_help(capsys):
@@ -35,6 +36,7 @@ def test_the_help_of_train_names_every_option_file_and_exit_code(capsys):
 
 def test_the_examples_in_the_help_work(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(History, "plot", lambda self, path, **_: None)
     main(["train", "--help"])
     examples = re.findall(r"^ +chainrule (train.*)$", capsys.readouterr().out, re.MULTILINE)
     assert len(examples) == 4

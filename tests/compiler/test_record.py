@@ -468,6 +468,101 @@ def test_results_and_arguments_share_nothing_that_is_written():
     assert held.tolist() == [1.0]
 
 
+def test_what_a_step_returns_is_no_window_on_its_state():
+    w = cr.Tensor([1.0], requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.5)
+
+    @record
+    def step(x):
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+        return w, w.grad
+
+    step(np.ones(1))
+    w.assign([0.5])
+    value, gradient = step(np.ones(1))       # after a replay w is 0, and its gradient 1
+    with cr.no_grad():
+        w += 1.0
+        w.grad *= 3.0
+    assert (value.item(), gradient.item()) == (0.0, 1.0)
+    w.assign([0.5])
+    value, gradient = step(np.ones(1))
+    with cr.no_grad():
+        value -= 7.0
+        gradient -= 7.0
+    assert (w.item(), w.grad.item()) == (0.0, 1.0)
+
+
+def test_moments_are_arrays_of_their_own():
+    class Last(optim.Optimizer):
+        def __init__(self, params):
+            super().__init__(params, {"lr": 0.5})
+
+        def moments(self, group):
+            return ("last",)
+
+        def rule(self, p, g, s, *, lr):
+            p -= lr * (g + s.last)
+            s.last = g
+            return p
+
+    w = cr.Tensor([1.0], requires_grad=True)
+    optimizer = Last([w])
+
+    @record
+    def step(x):
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+
+    for _ in range(2):
+        step(np.array([2.0]))
+        optimizer.state[w]["last"] *= 5
+        assert w.grad.item() == 2.0
+    assert w.item() == 1.0 - 0.5 * 2 - 0.5 * (2 + 10)
+
+
+def test_single_numbers_of_a_dtype_keep_it():
+    step = record(lambda x: cr.random.uniform(dtype=np.float32) * x)
+    assert {step(np.ones(2, np.float16)).dtype for _ in range(2)} == {np.dtype(np.float32)}
+
+
+def test_a_float64_factor_does_not_widen_a_float32_parameter():
+    w = cr.Tensor(np.ones(2, np.float32))
+
+    @record
+    def step(x):
+        with cr.no_grad():
+            w.__imul__(x)
+
+    for _ in range(2):
+        step(np.full(2, 3.0))
+    assert w.dtype == np.float32
+    assert w.tolist() == [9.0, 9.0]
+
+
+def test_a_tensor_of_the_steps_own_is_no_state():
+    @record
+    def step(x):
+        total = cr.Tensor(np.zeros(2))
+        total.assign(x)
+        total += 1.0
+        return total
+
+    for x in (np.ones(2), np.full(2, 5.0)):
+        assert step(x).tolist() == (x + 1).tolist()
+    assert step.program.writes == []
+
+
+def test_a_plain_array_from_outside_stays_what_it_was():
+    factor = np.array([2.0])
+    step = record(lambda x: x * factor)
+    step(np.ones(1))
+    factor[0] = 5.0
+    assert step(np.ones(1)).item() == 2.0
+
+
 def test_a_graph_from_before_a_replay_is_known_to_be_stale():
     w = cr.Tensor([1.0], requires_grad=True)
     optimizer = optim.SGD([w], lr=0.1)

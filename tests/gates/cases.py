@@ -245,7 +245,7 @@ for shape, indices, axis in [
 ]:
     case("take_along_axis", values(*shape), indices, axis=axis)
     z = cr.take_along_axis(np.empty(shape), indices, axis=axis)
-    case("put_along_axis", values(*z.shape), indices, axis=axis, shape=shape)
+    case("scatter_along_axis", values(*z.shape), indices, axis=axis, shape=shape)
 for shape, axes in [((5,), [-1, 0, None]), ((3, 4), [-1, 0, 1, None]), ((0,), [0]), ((2, 0), [1, 0]), ((1,), [0])]:
     for axis in axes:
         case("sort", values(*shape), axis=axis)

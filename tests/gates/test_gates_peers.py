@@ -97,7 +97,7 @@ PEERS = {
     "linear": torch.nn.functional.linear, "einsum": lambda *operands, subscripts: torch.einsum(subscripts, *operands),
 }
 #: Gates that PyTorch has not.
-ALONE = {"put_along_axis": "its scatter_add_ does not broadcast; it is the transpose of take_along_axis"}
+ALONE = {"scatter_along_axis": "its scatter_add_ does not broadcast; it is the transpose of take_along_axis"}
 
 
 def without_counterpart(case: Case) -> bool:

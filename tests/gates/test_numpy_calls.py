@@ -46,7 +46,7 @@ MEANING = {
             np.sum(x, axis=axis, keepdims=keepdims).shape),
     "log_softmax": lambda x, axis=-1: np.log(shares(x, axis)), "softmax": shares, "relu": lambda x: np.maximum(x, 0),
     "pad": lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values),
-    "put_along_axis": put, "scatter_add": scattered, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "scatter_along_axis": put, "scatter_add": scattered, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "softplus": lambda x: np.logaddexp(x, 0),
     "sum_to": lambda x, shape: x.sum(axis=tuple(range(x.ndim - len(shape)))).sum(
         axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True),

@@ -170,7 +170,7 @@ def test_take_along_axis(data):
     dx = pulled(cr.take_along_axis, dz, (x, indices), {"axis": axis}, [True, False])[0]
     assert dx.shape == shape
     np.testing.assert_allclose(np.sum(dx * x), np.sum(dz * z), rtol=1e-12)
-    back = pulled(cr.put_along_axis, x, (dz, indices), {"axis": axis, "shape": shape}, [True, False])[0]
+    back = pulled(cr.scatter_along_axis, x, (dz, indices), {"axis": axis, "shape": shape}, [True, False])[0]
     np.testing.assert_array_equal(back, z)
 
 

@@ -1,4 +1,4 @@
-"""The by-hand style: `forward(arrays)`, `backward(dout)`, against derivations on paper and differences in plain NumPy."""
+"""The by-hand style, `forward(arrays)` and `backward(dout)`, against derivations on paper and plain differences."""
 from __future__ import annotations
 
 import gc

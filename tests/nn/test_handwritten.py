@@ -158,7 +158,7 @@ def test_what_a_wrong_backward_returns_is_named():
             return dout, dout, dout
 
     x = cr.Tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(ValueError, match=r"Wrong\.backward returned a gradient of shape \(\) for an input of shape \(2,"):
+    with pytest.raises(ValueError, match=r"Wrong\.backward returned a gradient of shape \(\) .* of shape \(2,"):
         Wrong()(x).sum().backward()
     with pytest.raises(ValueError, match=r"Many\.backward returned 3 gradients for 1 inputs"):
         Many()(x).sum().backward()

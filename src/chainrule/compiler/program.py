@@ -116,6 +116,16 @@ class Program:
         not apply.
     size : int
         The number of values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule.compiler import record
+    >>> step = record(lambda x: (x * x).sum())
+    >>> step(np.array([1.0, 2.0]))
+    Tensor(5.)
+    >>> [application.gate.name for application in step.program.steps]
+    ['multiply', 'sum']
     """
 
     arguments: list[Value] = field(default_factory=list)

@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..gate import Gate, accumulates, gate
 from .comparison import argsort
 
-__all__ = ["getitem", "put_along_axis", "scatter_add", "sort", "take_along_axis"]
+__all__ = ["getitem", "scatter_add", "scatter_along_axis", "sort", "take_along_axis"]
 
 
 def _add_at(total: Any, dz: Any, index: tuple[Any, ...]) -> None:
@@ -64,7 +64,7 @@ def _take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     return x[_along(indices, axis, x.shape)]
 
 
-def _put_along_axis(x: Any, indices: Any, axis: int | None = -1, *, shape: tuple[int, ...]) -> Any:
+def _scatter_along_axis(x: Any, indices: Any, axis: int | None = -1, *, shape: tuple[int, ...]) -> Any:
     z = np.zeros(shape, x.dtype)
     if axis is None:
         np.add.at(z.reshape(-1), indices, x)
@@ -77,18 +77,19 @@ def _put_along_axis(x: Any, indices: Any, axis: int | None = -1, *, shape: tuple
 
 take_along_axis = gate(
     "take_along_axis", _take_along_axis,
-    (lambda dz, z, x, indices, axis=-1: put_along_axis(dz, indices, axis=axis, shape=x.shape), None),
+    (lambda dz, z, x, indices, axis=-1: scatter_along_axis(dz, indices, axis=axis, shape=x.shape), None),
     formula="z_{nk} = x_{n, i_{nk}}", partials=(r"[\text{picked}]", ""), numpy=(np.take_along_axis,),
     shapes=PLACES, about={"axis": AXIS}, summary="The elements at one index per row along an axis.",
     example=">>> cr.take_along_axis(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]]), axis=1)\n"
             "array([[2.],\n       [3.]])")
-put_along_axis: Gate = gate(
-    "put_along_axis", _put_along_axis,
+scatter_along_axis: Gate = gate(
+    "scatter_along_axis", _scatter_along_axis,
     (lambda dz, z, x, indices, axis=-1, *, shape: take_along_axis(dz, indices, axis=axis), None),
     formula=r"z_{n, i_{nk}} \mathrel{+}= x_{nk}", partials=(r"[\text{put}]", ""),
     shapes=PLACES, about={"axis": AXIS, "shape": "tuple of int\n    Of the result."},
     summary="Zeros with values added at one index per row along an axis: the transpose of `take_along_axis`.",
-    example=">>> cr.put_along_axis(np.array([[5.0]]), np.array([[2]]), axis=1, shape=(1, 3))\narray([[0., 0., 5.]])")
+    example=">>> cr.scatter_along_axis(np.array([[5.0]]), np.array([[2]]), axis=1, shape=(1, 3))\n"
+            "array([[0., 0., 5.]])")
 
 
 # ------------------------------------------------------------------ order
@@ -99,7 +100,7 @@ def _sort(x: Any, axis: int | None = -1) -> Any:
 
 def _d_sort(dz: Any, z: Any, x: Any, axis: int | None = -1, kept: Any = None) -> Any:
     order = argsort(x, axis=axis) if kept is None else kept
-    return put_along_axis(dz, order, axis=axis, shape=x.shape)
+    return scatter_along_axis(dz, order, axis=axis, shape=x.shape)
 
 
 sort = gate(

@@ -32,7 +32,17 @@ def _count(x: Any, axis: Axis) -> int:
 
 
 # ------------------------------------------------------------------ sums
+@lru_cache(64)
+def _ones(n: int, dtype: Any) -> Any:
+    ones = np.ones(n, dtype)
+    ones.flags.writeable = False
+    return ones
+
+
 def _sum(x: Any, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
+    if axis in (1, -1) and out is None and x.ndim == 2 and x.shape[1] <= 64 and x.dtype.char in "fd":
+        z = np.dot(x, _ones(x.shape[1], x.dtype))                  # short rows: 3 times faster so
+        return z[:, None] if keepdims else z
     return np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
 
 
@@ -44,13 +54,6 @@ sum = gate(
     "sum", _sum, (_d_sum,), formula=r"z = \sum_i x_i", partials=("1",), about=ALONG, numpy=(np.sum,), method=True,
     out=True, summary="The sum along axes. It hands the gradient to every element.",
     example=">>> float(cr.sum([1.0, 2.0, 3.0]))\n6.0")
-
-
-@lru_cache(64)
-def _ones(n: int, dtype: Any) -> Any:
-    ones = np.ones(n, dtype)
-    ones.flags.writeable = False
-    return ones
 
 
 def _sum_to(x: Any, shape: tuple[int, ...], out: Any = None) -> Any:
@@ -232,7 +235,7 @@ logsumexp = gate(
 def _log_softmax(x: Any, axis: Axis = -1, out: Any = None) -> Any:
     z = np.subtract(x, _top(x, axis), out=out)
     with np.errstate(divide="ignore"):                             # the logarithm of no sum at all
-        return np.subtract(z, np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True)), out=out)
+        return np.subtract(z, np.log(_sum(np.exp(z), axis, keepdims=True)), out=out)
 
 
 log_softmax = gate(
@@ -245,7 +248,7 @@ log_softmax = gate(
 
 def _softmax(x: Any, axis: Axis = -1) -> Any:
     z = np.exp(np.subtract(x, _top(x, axis)))
-    z /= np.add.reduce(z, axis=axis, keepdims=True)
+    z /= _sum(z, axis, keepdims=True)
     return z
 
 

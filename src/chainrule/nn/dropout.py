@@ -1,7 +1,7 @@
 """Dropout: noise in training, nothing in evaluation."""
 from __future__ import annotations
 
-from .. import functional as F  # noqa: N812
+from .. import functional as F
 from ..tensor import Tensor
 from .layer import Layer
 

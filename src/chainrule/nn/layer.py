@@ -250,9 +250,13 @@ class Layer:
 
     def _lifted(self, inputs: tuple[Any, ...], dtype: np.dtype[Any] | None) -> tuple[Any, ...]:
         """Turn what is passed to a layer into tensors, where it is a value and not a setting."""
-        alone = all(isinstance(x, NUMBERS) for x in inputs)
-        return tuple([x if isinstance(x, NUMBERS) and (not alone or x is True or x is False)
-                      else self._lift(x, self.is_constant(place), dtype) for place, x in enumerate(inputs)])
+        lifted = []
+        for place, x in enumerate(inputs):
+            if isinstance(x, NUMBERS) and (isinstance(x, bool) or not all(isinstance(y, NUMBERS) for y in inputs)):
+                lifted.append(x)
+            else:
+                lifted.append(self._lift(x, bool(self.constants) and self.is_constant(place), dtype))
+        return tuple(lifted)
 
     def _lift(self, x: Any, constant: bool, dtype: np.dtype[Any] | None) -> Any:
         """Turn one input into a tensor of the parameters' dtype. `dtype` is that of the layer's very own ones."""
@@ -263,11 +267,12 @@ class Layer:
                 return x.astype(dtype)
             raise TypeError(f"got a {x.dtype} tensor, but the parameters are {dtype}; convert the tensor with "
                             f".astype(np.{dtype}), or the layer with .astype(np.{x.dtype})")
-        if not isinstance(x, VALUES) and not hasattr(x, "__array__"):
-            return x
-        if type(x) in (list, tuple) and any(isinstance(y, Tensor) for y in x):
-            return type(x)([self._lift(y, constant, dtype) for y in x])
-        x = np.asarray(x)
+        if type(x) is not np.ndarray:
+            if not isinstance(x, VALUES) and not hasattr(x, "__array__"):
+                return x
+            if type(x) in (list, tuple) and any(isinstance(y, Tensor) for y in x):
+                return type(x)([self._lift(y, constant, dtype) for y in x])
+            x = np.asarray(x)
         if not constant and x.dtype.kind in "biuf":
             wanted = dtype if dtype is not None or x.dtype.kind != "f" else self._dtype()
             if wanted is not None and wanted != x.dtype:
@@ -563,6 +568,9 @@ class Layer:
             state = load(content)
         except SafetensorError as error:
             raise ValueError(f"{os.fspath(path)} is not a readable safetensors file: {error}") from error
+        except KeyError as error:
+            raise ValueError(f"{os.fspath(path)} holds numbers of dtype {error}, which NumPy does not have; save them "
+                             "as float32") from error
         return self.load_state_dict(state, strict)
 
     def summary(self, *inputs: Any) -> Any:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import functional as F  # noqa: N812
+from .. import functional as F
 from ..tensor import Tensor
 from .layer import Layer
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .. import functional as F  # noqa: N812
+from .. import functional as F
 from .. import gates as g
 from ..tensor import Tensor
 from .layer import Layer
@@ -89,13 +89,13 @@ class BatchNorm1d(Layer):
         if len(shape) not in (2, 3) or shape[1] != self.num_features:
             raise ValueError(f"got {shape}, expected (N, {self.num_features}) or (N, {self.num_features}, L)")
         momentum: Any = self.momentum
-        count = self.num_batches_tracked + 1 if self.training and self.num_batches_tracked is not None else None
-        if momentum is None and count is not None:
-            momentum = 1 / g.cast(count, dtype=x.dtype)
+        batches = self.num_batches_tracked if self.training else None
+        if momentum is None and batches is not None:
+            momentum = 1 / g.cast(batches + 1, dtype=x.dtype)
         y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum,
                          self.eps)
-        if count is not None:
-            self.num_batches_tracked.assign(count)
+        if batches is not None:
+            batches.assign(batches + 1)
         return y                                         # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:

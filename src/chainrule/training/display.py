@@ -20,6 +20,18 @@ class Display(Callback):
         that is kept up to date (by rich), anything else one line for each epoch.
     validation : str
         What the validation data are called.
+
+    Examples
+    --------
+    >>> import io
+    >>> from chainrule import Trainer, data, nn, optim
+    >>> from chainrule.training import Display
+    >>> train, _ = data.digits()
+    >>> model, shown = nn.Linear(64, 10), io.StringIO()
+    >>> trainer = Trainer(model, nn.CrossEntropyLoss(), optim.Adam(model.parameters()))
+    >>> _ = trainer.fit(train, epochs=2, callbacks=[Display(shown)])
+    >>> len(shown.getvalue().splitlines())
+    2
     """
 
     def __init__(self, file: IO[str] | None = None, validation: str = "validation") -> None:
