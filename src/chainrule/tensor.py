@@ -355,7 +355,7 @@ class Tensor:
         if self.lent or not isinstance(self.array, np.ndarray) or not self.array.flags.writeable:
             self.array, self.lent = np.array(self.array), False
         self.moment = tick()
-        return self.array                              # type: ignore[no-any-return]
+        return self.array
 
     def assign(self, value: ArrayLike | Tensor) -> None:
         """Write a new value in place. A backward pass that still needed the old one will say so.
@@ -456,8 +456,8 @@ class Tensor:
     __and__, __rand__ = g.bitwise_and.operator()
     __or__, __ror__ = g.bitwise_or.operator()
     __xor__, __rxor__ = g.bitwise_xor.operator()
-    __eq__, _ = g.equal.operator()                     # type: ignore[assignment]
-    __ne__, _ = g.not_equal.operator()                 # type: ignore[assignment]
+    __eq__, _ = g.equal.operator()
+    __ne__, _ = g.not_equal.operator()
 
     def __neg__(self) -> Tensor:
         return g.negative(self)                        # type: ignore[no-any-return]

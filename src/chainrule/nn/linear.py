@@ -64,10 +64,12 @@ class Linear(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        shape = x.shape
-        if not shape or shape[-1] != self.in_features:
-            raise ValueError(f"got {shape}, the last axis must be {self.in_features}")
-        return g.linear(x, self.weight, self.bias)       # type: ignore[no-any-return]
+        try:
+            return g.linear(x, self.weight, self.bias)   # type: ignore[no-any-return]
+        except ValueError:
+            if x.shape[-1:] != (self.in_features,):
+                raise ValueError(f"got {x.shape}, the last axis must be {self.in_features}") from None
+            raise
 
     def extra_repr(self) -> str:
         """Return the arguments it was made with."""
