@@ -100,7 +100,7 @@ OPS: dict[str, tuple[int, int, Any, Any]] = {
     "softmax": unary(lambda x: x.softmax(axis=-1), lambda x: x.softmax(dim=-1), 1),
     "log_softmax": unary(lambda x: x.log_softmax(axis=0), lambda x: x.log_softmax(dim=0), 1),
     "cumsum": unary(lambda x: x.cumsum(axis=0) * 0.5, lambda x: x.cumsum(dim=0) * 0.5, 1),
-    "sort": unary(lambda x: x.sort(axis=-1), lambda x: x.sort(dim=-1).values, 1),
+    "sort": unary(lambda x: x.sort(axis=-1), lambda x: x.sort(dim=-1, stable=True).values, 1),
     "ravel": unary(lambda x: x.ravel(), lambda x: x.reshape(-1)),
     "rows": unary(lambda x: x[..., None], lambda x: x[..., None]),
     "T": unary(lambda x: x.T, lambda x: x.permute(tuple(range(x.ndim)[::-1]))),
@@ -119,7 +119,7 @@ OPS: dict[str, tuple[int, int, Any, Any]] = {
     "gram": unary(lambda x: (x @ x.swapaxes(-1, -2)) * 0.2, lambda x: (x @ x.swapaxes(-1, -2)) * 0.2, 2),
     "einsum": unary(lambda x: g.einsum("...i,...i->...", x, x) * 0.2,
                     lambda x: torch.einsum("...i,...i->...", x, x) * 0.2, 1),
-    "norm": unary(lambda x: cr.linalg.norm(x), lambda x: torch.linalg.norm(x.reshape(-1))),
+    "norm": unary(lambda x: cr.linalg.norm(1 + x * x), lambda x: torch.linalg.norm((1 + x * x).reshape(-1))),
     "detached": unary(lambda x: x * x.detach(), lambda x: x * x.detach()),
 }
 MOST = 200                                             # elements of one value

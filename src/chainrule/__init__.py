@@ -16,6 +16,7 @@ from .gates.comparison import *
 from .gates.elementwise import *
 from .gates.indexing import *
 from .gates.linalg import *
+from .gates.loss import *
 from .gates.random import *
 from .gates.reduction import *
 from .gates.shaping import *

@@ -503,10 +503,10 @@ def cross_entropy(
     if not x.shape:
         raise ValueError("cross_entropy: got a single score; expected (C,), (N, C) or (N, C, d1, ...)")
     axis = 1 if len(x.shape) > 1 else 0
-    log_p = g.log_softmax(x, axis=axis)
     t = target if isinstance(target, Tensor) else np.asarray(target)
     if t.dtype.kind != "f" or t.shape != x.shape:
-        return _of_classes(log_p, t, weight, ignore_index, reduction, label_smoothing, "cross_entropy")
+        return _of_classes(x, t, weight, ignore_index, reduction, label_smoothing, "cross_entropy")
+    log_p = g.log_softmax(x, axis=axis)
     if ignore_index >= 0:
         raise ValueError(f"cross_entropy: ignore_index={ignore_index} is a class, and the target holds probabilities")
     t = _like(x, t, "cross_entropy")
@@ -550,14 +550,14 @@ def nll_loss(input: Values, target: Values, weight: Values | None = None, *, ign
     return _of_classes(log_p, t, weight, ignore_index, reduction, 0.0, "nll_loss")
 
 
-def _of_classes(log_p: Any, target: Any, weight: Values | None, ignore_index: int, reduction: str, smoothing: float,
+def _of_classes(x: Any, target: Any, weight: Values | None, ignore_index: int, reduction: str, smoothing: float,
                 name: str) -> Any:
-    """Return the loss of log-probabilities where the target is one class per sample."""
-    axis = 1 if len(log_p.shape) > 1 else 0
-    classes, samples = log_p.shape[axis], log_p.shape[:axis] + log_p.shape[axis + 1:]
+    """Return the loss of scores, or for nll_loss of log-probabilities, where the target is one class per sample."""
+    axis = 1 if len(x.shape) > 1 else 0
+    classes, samples = x.shape[axis], x.shape[:axis] + x.shape[axis + 1:]
     if target.shape != samples:
-        raise ValueError(f"{name}: got scores {log_p.shape} and a target of shape {target.shape}; expected classes of "
-                         f"shape {samples}" + _remedy(target, log_p.shape, samples))
+        raise ValueError(f"{name}: got scores {x.shape} and a target of shape {target.shape}; expected classes of "
+                         f"shape {samples}" + _remedy(target, x.shape, samples))
     target = _indices(target, name)
     mask = index = None
     if ignore_index < 0 and (ignore_index == -100 or not mode.symbolic):     # most likely nothing is to be ignored
@@ -570,8 +570,12 @@ def _of_classes(log_p: Any, target: Any, weight: Values | None, ignore_index: in
         mask = g.not_equal(target, ignore_index)
         target = g.where(mask, target, 0)
         index = class_index(target, classes=classes, axis=axis)
+    plain = mask is None and weight is None and not smoothing and reduction == "mean"
+    if name == "cross_entropy" and plain and len(x.shape) == 2 and samples != (0,):
+        return g.softmax_cross_entropy(x, index)
+    log_p = g.log_softmax(x, axis=axis) if name == "cross_entropy" else x
     losses = -g.take_along_axis(log_p, index, axis=axis)
-    if mask is None and weight is None and not smoothing and reduction == "mean":
+    if plain:
         return g.mean(losses)
     losses = g.squeeze(losses, axis=axis)
     factor: Any = None                                   # how much each sample counts

@@ -282,6 +282,13 @@ x = values(2, 2)
 case("einsum", x, x, subscripts="ij,jk->ik")                       # one array twice
 
 
+# ------------------------------------------------------------------ losses
+for classes in ([1, 0, 2], [2, 2, 2], [0]):
+    case("softmax_cross_entropy", values(len(classes), 3), np.array(classes)[:, None])
+case("softmax_cross_entropy", values(2, 4).T, np.array([[1], [0], [1], [1]]))
+case("softmax_cross_entropy", values(2, 1), np.array([[0], [0]]))
+case("softmax_cross_entropy", values(2, 3) * 30, np.array([[0], [2]], np.int32))
+
 # ------------------------------------------------------------------ kinks and ties, by value
 @dataclass(frozen=True)
 class Tie:

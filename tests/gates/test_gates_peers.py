@@ -68,6 +68,7 @@ PEERS = {
     **{name: getattr(torch, name) for name, gate in GATES.items() if not gate.options and hasattr(torch, name)},
     "swapaxes": lambda x, axis1, axis2: torch.swapaxes(x, axis1, axis2),
     "power": torch.pow,
+    "softmax_cross_entropy": lambda x, classes: torch.nn.functional.cross_entropy(x, classes[:, 0].long()),
     "softplus": lambda x: torch.nn.functional.softplus(x, threshold=1e9),
     "clip": lambda x, low=None, high=None: x.clone() if low is None and high is None else torch.clamp(x, low, high),
     "where": lambda c, x, y: torch.where(torch.as_tensor(c).bool(), x, y), "cast": lambda x, dtype: x.double(),

@@ -44,7 +44,9 @@ MEANING = {
             -1, *np.delete(x.shape, axis)) if isinstance(axis, tuple) else x,
         axis=0 if axis is None or isinstance(axis, tuple) else axis, initial=-np.inf).reshape(
             np.sum(x, axis=axis, keepdims=keepdims).shape),
-    "log_softmax": lambda x, axis=-1: np.log(shares(x, axis)), "softmax": shares, "relu": lambda x: np.maximum(x, 0),
+    "log_softmax": lambda x, axis=-1: np.log(shares(x, axis)), "softmax": shares,
+    "softmax_cross_entropy": lambda x, t: -np.log(np.take_along_axis(shares(x), t, 1)).mean(),
+    "relu": lambda x: np.maximum(x, 0),
     "pad": lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values),
     "scatter_along_axis": put, "scatter_add": scattered, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "softplus": lambda x: np.logaddexp(x, 0),

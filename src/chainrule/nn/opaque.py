@@ -22,7 +22,8 @@ __all__ = ["handwritten"]
 def _forward(*inputs: Any, layer: Layer, count: int, settings: dict[str, Any]) -> tuple[Any, int]:
     """Run the layer on its first `count` inputs; the rest are its parameters."""
     with setting(inside=False, symbolic=False, observer=None if mode.symbolic else mode.observer):
-        z = layer.forward(*inputs[:count], **settings)
+        its_own = [x if x is None else np.array(x) for x in inputs[:count]]          # it may write into them
+        z = layer.forward(*its_own, **settings)
     if isinstance(z, tuple | list):
         raise TypeError(f"{type(layer).__name__}.forward returned {len(z)} results; a layer with a backward of its own "
                         "returns one array")
