@@ -36,7 +36,7 @@ def _forget() -> Iterator[None]:
 # ------------------------------------------------------------------ a gate of one's own
 class TestDefinition:
     def test_one_definition_serves_every_use(self) -> None:
-        cube = Gate("cube", lambda x: x * x * x, (lambda dz, z, x: dz * (3 * x * x),), formula="z = x^3",
+        cube = Gate("third power", lambda x: x * x * x, (lambda dz, z, x: dz * (3 * x * x),), formula="z = x^3",
                     partials=("3x^2",), method=True)
         assert cube(2.0) == 8.0
         assert cube(np.array([2.0])).tolist() == [8.0]
@@ -46,7 +46,7 @@ class TestDefinition:
         dx, x.grad = x.grad, None
         dx.sum().backward()
         assert x.grad.tolist() == [12.0]
-        assert cr.GATES["cube"] is cube
+        assert cr.GATES["third power"] is cube
 
     def test_a_name_is_taken_once(self) -> None:
         with pytest.raises(ValueError, match=r"'add' is already defined in chainrule\.gates\.elementwise; choose"):
