@@ -36,17 +36,17 @@ def _forget() -> Iterator[None]:
 # ------------------------------------------------------------------ a gate of one's own
 class TestDefinition:
     def test_one_definition_serves_every_use(self) -> None:
-        cube = Gate("third power", lambda x: x * x * x, (lambda dz, z, x: dz * (3 * x * x),), formula="z = x^3",
+        cube = Gate("to_the_third", lambda x: x * x * x, (lambda dz, z, x: dz * (3 * x * x),), formula="z = x^3",
                     partials=("3x^2",), method=True)
         assert cube(2.0) == 8.0
         assert cube(np.array([2.0])).tolist() == [8.0]
         x = leaf([2.0])
-        x.cube().sum().backward(create_graph=True)
+        x.to_the_third().sum().backward(create_graph=True)
         assert x.grad.tolist() == [12.0]
         dx, x.grad = x.grad, None
         dx.sum().backward()
         assert x.grad.tolist() == [12.0]
-        assert cr.GATES["third power"] is cube
+        assert cr.GATES["to_the_third"] is cube
 
     def test_a_name_is_taken_once(self) -> None:
         with pytest.raises(ValueError, match=r"'add' is already defined in chainrule\.gates\.elementwise; choose"):

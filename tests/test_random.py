@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -373,17 +374,18 @@ class TestThreads:
 
         self.together(*[job(seed) for seed in range(4)])
 
-    def test_a_shared_stream_gives_no_stretch_twice(self) -> None:
-        stream, seen = Generator(1), []
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(1e-6)
-        try:
-            def draw() -> None:
-                for _ in range(300):
-                    seen.append(stream.uniform(size=4, dtype=np.float64).tolist())
+    def test_a_shared_stream_gives_no_stretch_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def slowly(numbers: int, dtype: Any) -> int:
+            time.sleep(0.001)                          # between reading the position and writing it
+            return blocks(numbers, dtype)
 
-            self.together(draw, draw, draw, draw)
-        finally:
-            sys.setswitchinterval(before)
-        assert stream.position == 1200
-        assert len({tuple(row) for row in seen}) == 1200
+        monkeypatch.setattr("chainrule.random.blocks", slowly)
+        stream, seen = Generator(1), []
+
+        def draw() -> None:
+            for _ in range(20):
+                seen.append(stream.uniform(size=4, dtype=np.float64).tolist())
+
+        self.together(draw, draw, draw, draw)
+        assert stream.position == 80
+        assert len({tuple(row) for row in seen}) == 80

@@ -357,6 +357,20 @@ class TestTargets:
         with pytest.raises(RuntimeError, match=r"p .*written in place after multiply"):
             pullback({p * y: np.ones(1)}, targets=[p])
 
+    def test_create_graph_records_also_under_no_grad(self) -> None:
+        x = leaf(3.0)
+        y = x * x * x
+        with no_grad():
+            found = pullback({y: np.ones(())}, targets=[x], create_graph=True)
+        assert found[x].requires_grad
+        assert float(pullback({found[x]: np.ones(())}, targets=[x])[x]) == 18.0
+
+    def test_the_seed_stays_the_callers(self) -> None:
+        x, seed = leaf([1.0, 2.0]), np.array([3.0, 4.0])
+        found = pullback({x + 0.0: seed})
+        seed[:] = 0
+        assert found[x].tolist() == [3.0, 4.0]
+
     def test_several_results_at_once(self) -> None:
         x = leaf(2.0)
         y = x * x
@@ -603,7 +617,8 @@ class TestLinearTime:
     def test_numbers_may_be_sliced_too(self) -> None:
         """The sum of two 0-d arrays is no array any more, and cannot be scattered into."""
         x = leaf(3.0)
-        (x * x + x[..., None].sum() + x[()] * 2 + x[None][0]).backward()
+        picked = x[..., None].sum() + x[()] * 2 + x[None][0]      # gone back through last
+        (x * x + picked).backward()
         assert values(x.grad) == [6.0 + 1 + 2 + 1]
 
 
@@ -801,7 +816,7 @@ class TestThreads:
 
     def test_one_decorated_function_in_two_threads(self) -> None:
         """Each call puts back what its own thread had, in whatever order the calls end."""
-        entered, nested = threading.Event(), threading.Event()
+        entered, nested, left = threading.Event(), threading.Event(), threading.Event()
         leave: dict[str, threading.Event] = {"recording": threading.Event(), "not recording": threading.Event()}
 
         @no_grad()
@@ -811,17 +826,22 @@ class TestThreads:
 
         def recording() -> None:
             work("recording", entered)
+            left.set()
             assert mode.record
 
         def not_recording() -> None:
             assert entered.wait(10)
             with no_grad():
-                leave["not recording"].set()
-                work("not recording", nested)          # entered second, left first
+                work("not recording", nested)
                 assert not mode.record
-                leave["recording"].set()
 
-        self.together(recording, not_recording)
+        def let_go() -> None:
+            assert nested.wait(10)                     # both are inside: the first to enter leaves first
+            leave["recording"].set()
+            assert left.wait(10)
+            leave["not recording"].set()
+
+        self.together(recording, not_recording, let_go)
 
     def test_gradients_of_shared_parameters_are_not_lost(self) -> None:
         w = leaf(np.zeros(4))

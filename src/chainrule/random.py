@@ -108,7 +108,7 @@ class Generator:
         (2, 3)
         """
         shape, dtype = _shape(size), _floating(dtype)
-        z = philox_normal(*self._take(_count(shape) + 1 & ~1, dtype), shape=shape, dtype=dtype)
+        z = philox_normal(*self._take(_count(shape), dtype), shape=shape, dtype=dtype)     # a pair ends in one block
         return _tensor(z if (loc, scale) == (0, 1) else z * scale + loc, dtype)
 
     def bernoulli(self, p: float = 0.5, size: Size = None, dtype: DTypeLike = np.float32) -> Tensor:
