@@ -127,7 +127,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gate", "state"),
     ("gates",),
     ("tensor",),
-    ("reverse", "random", "linalg", "source"),
+    ("reverse", "random", "linalg", "source", "tree"),
     ("node", "graph", "differentiate", "anomaly", "view", "explain", "functional"),
     ("nn",),
     ("check", "optim", "data", "compiler"),

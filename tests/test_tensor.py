@@ -450,8 +450,10 @@ class TestInPlaceOperators:
             t += np.zeros(3)
         with pytest.raises(ValueError, match=r"cannot write a value of shape \(3,\) into bias of shape \(2, 2\)"):
             t.assign(np.zeros(3))
-        with pytest.raises((ValueError, IndexError)):
+        with pytest.raises(IndexError, match=r"cannot write 0 at \[5\] of bias, float64 \(2, 2\): index 5 is out of"):
             t[5] = 0
+        with pytest.raises(ValueError, match=r"cannot write float64 \(3,\) at \[0\] of bias"):
+            t[0] = np.zeros(3)
         assert same(t, VALUE)
 
     def test_they_keep_the_dtype(self) -> None:

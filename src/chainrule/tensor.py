@@ -408,7 +408,12 @@ class Tensor:
                                "its gradient wrong. Use where(mask, new, old) or concatenate, write to a .detach() "
                                "copy, or, for a parameter, write inside `with no_grad():`")
         parts = tuple(_raw(i) for i in index) if isinstance(index, tuple) else _raw(index)
-        self.memory()[parts] = _raw(value)
+        try:
+            self.memory()[parts] = _raw(value)
+        except (IndexError, TypeError, ValueError) as error:
+            kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
+            raise kind(f"cannot write {describe(value)} at [{describe(index)}] of {self.name or 'a tensor'}, "
+                       f"{describe(self)}: {error}") from error
 
     def detach(self) -> Tensor:
         """Return the same value as a constant. Memory is shared until one of the two is written."""
@@ -584,7 +589,8 @@ def as_tensor(value: ArrayLike | Tensor, dtype: DTypeLike | None = None) -> Tens
     ----------
     value : array_like or Tensor
         A tensor of the right dtype is returned as it is. An array is shared if it is read-only down to the owner of
-        its memory, and copied otherwise.
+        its memory, and copied otherwise. Making an array read-only is thus a promise not to write through a view that
+        was taken before.
     dtype : dtype, optional
 
     Returns
