@@ -8,7 +8,7 @@ a function that is itself being differentiated, results are always tensors.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,60 +17,12 @@ from . import gates as g
 from .mode import enable_grad, mode
 from .reverse import history, pullback
 from .tensor import Tensor, as_tensor
+from .tree import matched, parts, rebuilt
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 Function = Callable[..., Any]
 Places = int | Sequence[int]
-
-
-# ------------------------------------------------------------------ lists, tuples and dicts of arrays
-def parts(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield what stands in lists, tuples and dicts, at any depth, with the path to it (``"['W'][0]"``)."""
-    if isinstance(tree, dict):
-        for key, branch in tree.items():
-            yield from parts(branch, f"{path}[{key!r}]")
-    elif isinstance(tree, list | tuple):
-        for i, branch in enumerate(tree):
-            yield from parts(branch, f"{path}[{i}]")
-    else:
-        yield path, tree
-
-
-def rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
-    """Return the same lists, tuples and dicts around other leaves."""
-    if isinstance(tree, dict):
-        return {key: rebuilt(branch, leaves) for key, branch in tree.items()}
-    if isinstance(tree, list | tuple):
-        branches = [rebuilt(branch, leaves) for branch in tree]
-        named = hasattr(tree, "_fields")
-        return branches if isinstance(tree, list) else type(tree)(*branches) if named else tuple(branches)
-    return next(leaves)
-
-
-def _matched(tree: Any, like: Any, what: str) -> list[Any]:
-    """Return the leaves of `tree`, which must be built as `like` is, in shapes and in structure."""
-    given, expected = dict(parts(tree)), dict(parts(like))
-    if given.keys() != expected.keys():
-        if len(expected) == 1 and not isinstance(like, dict | list | tuple):      # one array, written as lists
-            given = {"": np.asarray(tree)}
-        else:
-            raise ValueError(f"{what}: expected the structure {_sketch(like)}, got {_sketch(tree)}")
-    for path, x in expected.items():
-        if x is not None and np.shape(given[path]) != np.shape(x):
-            raise ValueError(f"{what}{path}: expected shape {np.shape(x)}, got {np.shape(given[path])}")
-    return list(given.values())
-
-
-def _sketch(tree: Any) -> str:
-    return str(rebuilt(tree, (_Shape(np.shape(x)) for _, x in parts(tree))))
-
-
-class _Shape(tuple[int, ...]):
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"array{super().__repr__()}"
 
 
 # ------------------------------------------------------------------ one call of a function
@@ -392,7 +344,7 @@ def vjp(function: Function, *args: Any, **options: Any) -> tuple[Any, Function]:
     def pull(v: Any = None) -> Any:
         if v is None:
             return call.given(call.back([np.ones(call.scalar().shape)], keep=True))
-        return call.given(call.back(_matched(v, rebuilt(call.result, iter(call.outputs)), "pull: v"), keep=True))
+        return call.given(call.back(matched(v, rebuilt(call.result, iter(call.outputs)), "pull: v"), keep=True))
 
     return call.value(), pull
 
@@ -431,7 +383,7 @@ def jvp(function: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
     (12.0, 4.0)
     """
     args, tangents = _tupled(args), _tupled(tangents)
-    directions = _matched(tangents, args, "jvp: tangents")
+    directions = matched(tangents, args, "jvp: tangents")
     call = _Call("jvp", function, args, {}, tuple(range(len(args))))
     seeds: list[Any] = [np.ones(z.shape, z.dtype) for z in call.outputs]
     if call.on_tensors:
@@ -475,7 +427,7 @@ def hvp(function: Function, args: Any, vectors: Any) -> Any:
     array([ 6., 12.])
     """
     args, vectors = _tupled(args), _tupled(vectors)
-    along = rebuilt(args, iter(_matched(vectors, args, "hvp: vectors")))
+    along = rebuilt(args, iter(matched(vectors, args, "hvp: vectors")))
     single = len(args) == 1
     _, pull = vjp(grad(function, 0 if single else tuple(range(len(args)))), *args)
     return pull(along[0] if single else along)
