@@ -118,7 +118,7 @@ def pullback(seeds: dict[Tensor, Any], *, targets: Collection[Tensor] | None = N
     heapify(heap)
     with enable_grad() if create_graph else no_grad() if on_tensors else nullcontext():
         while heap:
-            t = heappop(heap)[1]
+            t = heappop(heap)[1]                       # `anomaly` reads `t` and `dz` of this frame, by these names
             dz = pending.pop(t)
             if t.extra is not None:
                 dz = _hooked(t, dz)

@@ -76,7 +76,7 @@ def _backward(thing: Any, dout: Any) -> list[Any]:
 
 
 def faults_by_hand(thing: Any, inputs: list[Any], dout: Array, options: dict[str, Any], reset: Callable[[], None]
-                    ) -> list[Element]:
+                   ) -> list[Element]:
     """Look whether a hand-written layer writes into what it is given, and whether its backward is linear in dout."""
     name = type(thing).__name__
 
