@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import data, nn, optim
-from chainrule.training import Display, Trainer, display
-from chainrule.training.callback import Plan
+from chainrule.training import Display, Run, Trainer, display
 from chainrule.training.display import _duration
 
 
@@ -41,7 +40,7 @@ def test_the_time_left_is_what_the_steps_so_far_took_for_those_to_come(monkeypat
     now, file = 100.0, io.StringIO()
     monkeypatch.setattr(display.time, "perf_counter", lambda: now)
     shown = Display(file)
-    shown.begin(Plan(first=1, epochs=4, steps=5))
+    shown.begin(Run(first=1, epochs=4, steps=5))
     for epoch in (1, 2, 3, 4):
         for _ in range(5):
             now += 2.0

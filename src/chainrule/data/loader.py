@@ -77,8 +77,26 @@ class DataLoader:
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], ...]]:
-        order = self.generator.permutation(len(self.dataset)) if self.shuffle else None
-        for i in range(len(self)):
+        return self.batches(self.order())
+
+    def order(self) -> NDArray[np.intp] | None:
+        """Draw the order of the samples in the next epoch; None without `shuffle`."""
+        return self.generator.permutation(len(self.dataset)) if self.shuffle else None
+
+    def batches(self, order: NDArray[np.intp] | None = None, start: int = 0) -> Iterator[tuple[NDArray[Any], ...]]:
+        """Yield the batches of an epoch whose order is known, from the one of number `start` on.
+
+        This is how a run goes on in the middle of an epoch: where the generator stood when `order` was called, and how
+        many batches are done, say it all.
+
+        Parameters
+        ----------
+        order : array of int, shape (samples,), optional
+            What `order` returned; without it the samples come as they lie.
+        start : int
+            How many batches to leave out.
+        """
+        for i in range(start, len(self)):
             part = slice(i * self.batch_size, min((i + 1) * self.batch_size, len(self.dataset)))
             yield _gather(self.dataset, part if order is None else order[part])
 

@@ -2,20 +2,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from numbers import Real
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..mode import enable_grad, mode, no_grad
 from ..state import ask, given, read, write
 from ..tensor import Tensor
+from .blocks import blocks
+from .parameters import collected, listed
 
 __all__ = ["Optimizer"]
 
-BLOCK = 65_536                       #: elements: what a rule works on at once stays in the second-level cache
 NOTHING: dict[str, Any] = {}
+#: What a group may hold beside its settings: a label, and what PyTorch and schedules write there.
+LABELS = frozenset({"params", "param_names", "name", "initial_lr", "min_lr", "max_lr", "base_momentum", "max_momentum"})
+#: What settings are called elsewhere.
+ALIASES = {"learning_rate": "lr", "step_size": "lr", "eta": "lr", "wd": "weight_decay", "l2": "weight_decay",
+           "decay": "weight_decay", "epsilon": "eps", "beta": "betas", "beta1": "betas", "beta2": "betas",
+           "beta_1": "betas", "beta_2": "betas"}
 
 
 class Optimizer:
@@ -35,7 +43,8 @@ class Optimizer:
     Attributes
     ----------
     param_groups : list of dict
-        For each group its ``"params"`` and its settings, which may be changed at any time.
+        For each group its ``"params"`` and its settings, which may be changed at any time. Further keys may be written
+        there, as schedules do.
     state : dict
         For each parameter that has been updated, its moments (arrays) and ``"step"``, the number of its updates.
 
@@ -44,7 +53,8 @@ class Optimizer:
     ValueError
         If there are no parameters, one is the result of a gate or appears twice, or a setting is out of range.
     TypeError
-        If one is not a tensor.
+        If one is not a tensor, a setting is not a number, or a group has a setting that the optimizer does not know
+        (`LABELS` lists what else it may have).
 
     Examples
     --------
@@ -67,8 +77,12 @@ class Optimizer:
     #: that it can decide by them; a recorded step is recorded anew when one goes on or off.
     switches: ClassVar[frozenset[str]] = frozenset()
 
+    #: State that is one number for each parameter, and what it begins with. `step` is counted here; the others a rule
+    #: may assign. It runs once for each block of a parameter, and finds the same number each time.
+    scalars: ClassVar[Mapping[str, int | float]] = {"step": 0}
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        self.defaults = defaults
+        self.defaults = _tuples(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
         if isinstance(params, Tensor | Mapping):
@@ -76,7 +90,7 @@ class Optimizer:
                             f"{type(params).__name__}; put it into a list")
         entries = list(params)
         groups = entries if entries and isinstance(entries[0], dict) else [{"params": entries}]
-        if not any(_listed(group) for group in groups):
+        if not any(_entries(group) for group in groups):
             raise ValueError(f"{type(self).__name__}: there are no parameters to optimize. Was the generator "
                              "model.parameters() used up before? Does the model assign its nn.Parameter tensors and "
                              "layers to attributes?")
@@ -92,27 +106,43 @@ class Optimizer:
         p, g : array or Tensor
             A parameter, or a block of one, and its gradient. `p` may be written into (``p -= ...``), `g` may not.
         s : namespace
-            The moments, attributes of `p`'s shape to be written into or assigned; and `s.step`, the number of this
-            update, from 1.
+            The moments, attributes of `p`'s shape to be written into or assigned; and the `scalars`, `s.step` among
+            them, the number of this update, from 1.
         **settings
-            Those of the group. Numbers may be tensors: decide by a switch being None, not by a value.
+            Those of the group. Numbers may be tensors: decide by a switch being None, not by a value; and where a
+            formula has two cases, compute with the comparison or choose by `where`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define rule")
 
     def moments(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """Name the state that the rule keeps of each parameter of a group; it begins as zeros."""
+        """Name the arrays that the rule keeps of each parameter of a group."""
         return ()
 
+    def beginning(self, moment: str, group: dict[str, Any]) -> float:
+        """Return the number that a moment is full of at first."""
+        return 0.0
+
     def check(self, group: dict[str, Any]) -> None:
-        """Raise ValueError if a setting is out of range."""
+        """Raise if a setting is out of range (ValueError) or no number (TypeError)."""
         self.at_least_zero(group, "lr")
 
     def at_least_zero(self, group: dict[str, Any], *names: str) -> None:
-        """Raise ValueError if one of these settings is negative or not a number."""
+        """Raise if one of these settings is no number, or is negative or NaN."""
         for name in names:
-            if not group[name] >= 0:
-                raise ValueError(f"{type(self).__name__}: {name} must be at least 0, got {group[name]}"
+            value = group[name]
+            if not isinstance(value, Real):
+                raise TypeError(f"{type(self).__name__}: {name} must be a number, got {_shown(value)}; "
+                                f"float({name}) makes it one")
+            if not value >= 0:
+                raise ValueError(f"{type(self).__name__}: {name} must be at least 0, got {value}"
                                  + ("; to climb instead of descend, use maximize=True" if name == "lr" else ""))
+
+    def two_fractions(self, group: dict[str, Any], name: str) -> None:
+        """Raise if this setting is not a pair of numbers, each at least 0 and below 1."""
+        pair = group[name]
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(x, Real) and 0 <= x < 1 for x in pair):
+            raise ValueError(f"{type(self).__name__}: {name} are two numbers, at least 0 and below 1, got "
+                             f"{_shown(pair)}")
 
     # ------------------------------------------------------------------ groups
     def add_param_group(self, group: dict[str, Any]) -> None:
@@ -122,31 +152,34 @@ class Optimizer:
         ----------
         group : dict
             ``"params"`` (a tensor, an iterable of them, or of pairs of name and tensor), and settings.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As the constructor does.
         """
         title = type(self).__name__
         if not isinstance(group, dict) or "params" not in group:
             raise TypeError(f"{title}: a parameter group is a dict with the key 'params', got {group!r:.60}")
-        entries = _listed(group)
-        pairs = [entry if isinstance(entry, tuple) and len(entry) == 2 else (None, entry) for entry in entries]
-        names, params = [name for name, _ in pairs], [p for _, p in pairs]
-        taken = {p for other in self.param_groups for p in other["params"]}
-        for i, p in enumerate(params):
-            if not isinstance(p, Tensor):
-                raise TypeError(f"{title}: expected parameters (tensors), got {type(p).__name__} at position {i}"
-                                + ("; use nn.Parameter(array)" if isinstance(p, np.ndarray) else ""))
-            label = names[i] or p.name or f"the parameter of shape {p.shape} at position {i}"
-            if p.gate is not None:
-                raise ValueError(f"{title}: {label} came out of {p.gate.name}, so an update would not last; pass the "
-                                 "leaf tensors it was made from, or .detach() it")
-            if p in taken:
-                raise ValueError(f"{title}: {label} appears twice; it would be updated twice in each step")
-            taken.add(p)
-        if any(names) and not all(names):
-            raise ValueError(f"{title}: name all parameters of a group, or none")
-        new: dict[str, Any] = {"params": params, **({"param_names": names} if all(names) and names else {})}
-        new |= self.defaults | {name: value for name, value in group.items() if name != "params"}
+        self._known(group)
+        names, params = collected(_entries(group), title, {p for other in self.param_groups for p in other["params"]})
+        new: dict[str, Any] = {"params": params, **({"param_names": names} if names else {})}
+        new |= self.defaults | _tuples({name: value for name, value in group.items() if name != "params"})
+        for name in self.switches:
+            if not isinstance(new[name], Real | np.bool_ | None):
+                raise TypeError(f"{title}: {name} must be a number, True or False, got {_shown(new[name])}")
         self.check(new)
         self.param_groups.append(new)
+
+    def _known(self, group: dict[str, Any]) -> None:
+        """Raise if a group has a setting that would be ignored."""
+        for name in group:
+            if name not in self.defaults and name not in LABELS:
+                likely = [ALIASES.get(name, "")] if ALIASES.get(name) in self.defaults else get_close_matches(
+                    str(name), self.defaults, 1)
+                raise TypeError(f"{type(self).__name__} has no setting {name!r}"
+                                + (f"; did you mean {likely[0]!r}?" if likely else "")
+                                + f" A group has 'params' and any of {', '.join(self.defaults)}")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters.
@@ -189,55 +222,48 @@ class Optimizer:
             for p in group["params"]:
                 gradient = read(p, "gradient")
                 if gradient is not None:
-                    state = self._state(p, moments) if moments else NOTHING
+                    state = NOTHING
+                    if moments:
+                        state = self._state(p, moments, group)
+                        write(state, "step", read(state, "step") + 1)
                     update(p, gradient, state, moments, settings)
         return loss
 
-    def _state(self, p: Tensor, moments: tuple[str, ...]) -> dict[str, Any]:
-        """Return what is remembered of a parameter, beginning with zeros."""
+    def _state(self, p: Tensor, moments: tuple[str, ...], group: dict[str, Any]) -> dict[str, Any]:
+        """Return what is remembered of a parameter, and begin what is missing."""
         state = self.state.setdefault(p, {})
-        if not state:
-            state["step"] = 0
+        for name, first in self.scalars.items():
+            state.setdefault(name, first)
         for name in moments:
             if name not in state:
-                state[name] = np.zeros(p.shape, p.dtype)
-        write(state, "step", read(state, "step") + 1)
+                state[name] = np.full(p.shape, self.beginning(name, group), p.dtype)
         return state
 
     def _write(self, p: Tensor, gradient: Tensor, state: dict[str, Any], moments: tuple[str, ...],
                settings: dict[str, Any]) -> None:
         """Run the rule on arrays, in place and a block at a time."""
-        value, g = p.memory(), gradient.array
-        kept = {name: state[name] for name in moments}
-        step = state.get("step")
-        if value.size <= 2 * BLOCK or not all(array.flags.c_contiguous for array in (value, *kept.values())):
-            self._apply(value, g, kept, step, settings)
-            return
-        value, g = value.reshape(-1), g.reshape(-1)
-        kept = {name: array.reshape(-1) for name, array in kept.items()}
-        for start in range(0, value.size, BLOCK):
-            block = slice(start, start + BLOCK)
-            self._apply(value[block], g[block], {name: array[block] for name, array in kept.items()}, step, settings)
-
-    def _apply(self, p: NDArray[Any], g: Any, kept: dict[str, NDArray[Any]], step: Any,
-               settings: dict[str, Any]) -> None:
-        """Run the rule once, and write what it returned or assigned instead of writing in place."""
-        s = SimpleNamespace(step=step, **kept)
-        new = self.rule(p, g, s, **settings)
-        if new is not p:
-            p[...] = new
-        for name, array in kept.items():
-            new = getattr(s, name)
-            if new is not array:
-                array[...] = new
+        scalars = {name: state[name] for name in self.scalars} if moments else NOTHING
+        s = SimpleNamespace()
+        for (value, *kept), g in blocks([p.memory(), *[state[name] for name in moments]], gradient.array):
+            s.__dict__.update(zip(moments, kept, strict=True), **scalars)
+            new = self.rule(value, g, s, **settings)
+            if new is not value:                       # returned or assigned, instead of written in place
+                value[...] = new
+            for name, array in zip(moments, kept, strict=True):
+                new = getattr(s, name)
+                if new is not array:
+                    array[...] = new
+        for name in scalars:
+            state[name] = getattr(s, name)
 
     def _record(self, p: Tensor, gradient: Tensor, state: dict[str, Any], moments: tuple[str, ...],
                 settings: dict[str, Any]) -> None:
         """Run the rule on tensors, so that a recorder sees its gates, and write the results to their cells."""
-        s = SimpleNamespace(**{name: read(state, name) for name in ("step", *moments) if moments})
+        kept = (*self.scalars, *moments) if moments else ()
+        s = SimpleNamespace(**{name: read(state, name) for name in kept})
         with no_grad():
             write(p, "array", self.rule(read(p, "array"), gradient, s, **settings))
-        for name in moments:
+        for name in kept:
             write(state, name, getattr(s, name))
 
     # ------------------------------------------------------------------ saving
@@ -264,37 +290,51 @@ class Optimizer:
         Parameters
         ----------
         state_dict : mapping
-            Arrays are converted to the dtypes of the parameters.
+            Arrays are converted to the dtypes of the parameters. Settings that have no meaning here, such as PyTorch's
+            ``foreach``, are kept in the groups.
 
         Raises
         ------
-        ValueError
-            If groups, parameters or shapes do not fit; all of them are listed, and nothing is changed.
+        ValueError, TypeError
+            If groups, parameters, shapes or settings do not fit, or the state is of another optimizer. All that does
+            not fit is listed, and nothing is changed.
         """
-        groups = state_dict["param_groups"]
+        title, groups = type(self).__name__, state_dict["param_groups"]
         sizes = [len(group["params"]) for group in groups]
         ours = [len(group["params"]) for group in self.param_groups]
         if sizes != ours:
-            raise ValueError(f"{type(self).__name__}: the saved state has groups of {sizes} parameters, this optimizer "
-                             f"of {ours}; make the optimizer with the groups it was saved with")
-        saved = [state_dict["state"].get(i, {}) for group in groups for i in group["params"]]
+            raise ValueError(f"{title}: the saved state has groups of {sizes} parameters, this optimizer of {ours}; "
+                             "make the optimizer with the groups it was saved with")
+        loaded_groups = [group | _tuples({name: value for name, value in saved.items() if name != "params"})
+                         for group, saved in zip(self.param_groups, groups, strict=True)]
+        for group in loaded_groups:
+            self.check(group)
+        numbers = [i for group in groups for i in group["params"]]
         loaded, wrong = {}, []
-        for i, (p, values) in enumerate(zip(self._all(), saved, strict=True)):
-            moments = {name: np.array(np.asarray(value), p.dtype) for name, value in values.items()
-                       if name != "step" and value is not None}
-            wrong += [f"{name} of parameter {i}: expected {p.shape}, got {moment.shape}"
-                      for name, moment in moments.items() if moment.shape != p.shape]
-            if moments:                                # where none was counted, there has been one update at least
-                loaded[p] = {"step": int(values.get("step", 1)), **moments}
+        for i, (p, number) in enumerate(zip(self._all(), numbers, strict=True)):
+            saved = {name: value for name, value in state_dict["state"].get(number, {}).items() if value is not None}
+            moments = {name: np.array(np.asarray(value), p.dtype) for name, value in saved.items()
+                       if name not in self.scalars}
+            wrong += [f"{name} of parameter {i}: expected {p.shape}, got {moment.shape}" if name in self._moments()
+                      else f"{name} of parameter {i}: {title} keeps no such state; was it saved by another optimizer?"
+                      for name, moment in moments.items() if moment.shape != p.shape or name not in self._moments()]
+            if moments:
+                saved.setdefault("step", 1)            # where none was counted, there has been one update at least
+                wrong += [f"{name} of parameter {i} is missing" for name in self.scalars if name not in saved]
+                loaded[p] = {name: type(first)(saved.get(name, first)) for name, first in self.scalars.items()}
+                loaded[p] |= moments
         if wrong:
-            raise ValueError(f"{type(self).__name__}: the saved state does not fit. {'; '.join(wrong)}")
+            raise ValueError(f"{title}: the saved state does not fit. {'; '.join(wrong)}")
         for p in self._all():                          # the dicts stay the same objects: recorded steps hold on to them
             state = self.state.setdefault(p, {})
             state.clear()
             state.update(loaded.get(p, {}))
-        for group, values in zip(self.param_groups, groups, strict=True):
-            group.update({name: tuple(value) if isinstance(self.defaults.get(name), tuple) else value
-                          for name, value in values.items() if name != "params"})
+        for group, values in zip(self.param_groups, loaded_groups, strict=True):
+            group.update(values)
+
+    def _moments(self) -> tuple[str, ...]:
+        """Name all moments that there may be."""
+        return self.moments(self.defaults | dict.fromkeys(self.switches, True))
 
     def _all(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
@@ -308,13 +348,19 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _listed(group: dict[str, Any]) -> list[Any]:
+def _entries(group: Any) -> list[Any]:
     """Return the parameters of a group as a list, and keep it in place of what may be a generator."""
-    params = group.get("params", []) if isinstance(group, dict) else []
-    if isinstance(params, set | frozenset):
-        raise TypeError("the parameters of a group need an order that stays the same; use a list instead of a set")
-    if isinstance(params, Tensor):
-        params = [params]
-    if not isinstance(params, list):
-        params = group["params"] = list(params)
-    return params
+    if not isinstance(group, dict) or "params" not in group:
+        return []
+    group["params"] = listed(group["params"])
+    return group["params"]                             # type: ignore[no-any-return]
+
+
+def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with tuples for lists, which is what files make of them."""
+    return {name: tuple(value) if isinstance(value, list) and name != "param_names" else value
+            for name, value in settings.items()}
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.60}" if isinstance(value, Real | tuple) else f"{value!r:.60} ({type(value).__name__})"

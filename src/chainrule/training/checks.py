@@ -10,7 +10,11 @@ from ..data import ArrayDataset, DataLoader, Dataset
 from ..mode import no_grad
 from ..tensor import Tensor
 
-__all__ = ["check_data", "check_optimizer"]
+__all__ = ["check_data", "check_optimizer", "check_training"]
+
+
+#: Losses whose targets are classes.
+CLASSIFIES = (nn.CrossEntropyLoss, nn.BCELoss, nn.BCEWithLogitsLoss)
 
 
 def check_data(what: str, dataset: Dataset, model: nn.Layer, loss: Any) -> None:
@@ -47,6 +51,32 @@ def check_data(what: str, dataset: Dataset, model: nn.Layer, loss: Any) -> None:
     if value.size != 1:
         raise ValueError(f"the loss gives {value.size} numbers, of shape {value.shape}, for a batch of {len(x)}; "
                          'training needs one number: use reduction="mean"')
+
+
+def check_training(dataset: Dataset, loss: Any, batch_size: int | None) -> None:
+    """Raise if nothing can be learned from training data, or no batch be made of them."""
+    if batch_size is not None and isinstance(batch_size, int | np.integer) and batch_size > len(dataset):
+        raise ValueError(f"the training data have {len(dataset)} samples, fewer than one batch of {batch_size}; use a "
+                         f"batch_size of at most {len(dataset)}")
+    if not isinstance(dataset, ArrayDataset) or not isinstance(loss, CLASSIFIES):
+        return
+    targets = dataset.arrays[1]
+    if isinstance(loss, nn.CrossEntropyLoss):
+        if targets.dtype.kind == "f":                    # a probability for each class
+            return
+        targets = targets[targets != loss.ignore_index]
+        if not targets.size:
+            raise ValueError(f"every target of the training data is {loss.ignore_index}, the class that counts nothing "
+                             "(ignore_index), so there is nothing to learn")
+    elif ((targets < 0) | (targets > 1)).any():
+        wrong = targets[(targets < 0) | (targets > 1)]
+        raise ValueError(f"the targets of the training data hold {wrong.flat[0]} ({wrong.size} such in all); "
+                         f"{type(loss).__name__} takes a probability, from 0 to 1. For more than two classes use "
+                         "CrossEntropyLoss")
+    first = targets.flat[0]
+    if len(dataset) > 1 and (targets == first).all():
+        raise ValueError(f"all {len(dataset)} targets of the training data are {first}: there is one class only, so "
+                         "there is nothing to tell apart. Was the data set sorted by class and then cut?")
 
 
 def check_optimizer(optimizer: Any, model: nn.Layer) -> None:

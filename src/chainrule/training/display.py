@@ -5,7 +5,8 @@ import sys
 import time
 from typing import IO, Any
 
-from .callback import Callback, Plan, Row
+from .callback import Callback, Row
+from .run import Run
 
 __all__ = ["Display"]
 
@@ -38,10 +39,10 @@ class Display(Callback):
         self.file, self.validation = file, validation
         self.bar: Any = None
 
-    def begin(self, plan: Plan) -> None:
-        """Show that it begins."""
-        self.plan, self.done, self.row, self.start = plan, 0, Row(), time.perf_counter()
-        self.total = plan.epochs * plan.steps
+    def begin(self, run: Run) -> None:
+        """Show that it begins, or goes on."""
+        self.run, self.row, self.start = run, Row(), time.perf_counter()
+        self.done = self.first = run.done
         file = self.file if self.file is not None else sys.stderr
         self.out = file
         if not file.isatty():
@@ -52,20 +53,20 @@ class Display(Callback):
         console = Console(file=file)
         if console.is_dumb_terminal:
             return
-        first = self._epoch(plan.first)
+        first = self._epoch(run.epoch)
         columns = [TextColumn("{task.fields[epoch]}", table_column=Column(no_wrap=True, min_width=len(first))),
                    BarColumn(bar_width=None), TextColumn("{task.description}")]
         if console.width < 80:                           # the figures need the room
             del columns[1]
         self.bar = Progress(*columns, console=console, expand=True)
-        self.task = self.bar.add_task("", total=self.total, epoch=first)
+        self.task = self.bar.add_task("", total=run.total, completed=self.done, epoch=first)
         self.bar.start()
 
     def step(self, loss: float) -> None:
         """Move the bar."""
         self.done += 1
         if self.bar is not None:
-            epoch = self.plan.first + (self.done - 1) // self.plan.steps
+            epoch = self.run.first + (self.done - 1) // self.run.steps
             self.bar.update(self.task, completed=self.done, epoch=self._epoch(epoch), description=self._figures())
 
     def epoch(self, row: Row) -> None:
@@ -83,7 +84,7 @@ class Display(Callback):
             self.bar = None
 
     def _epoch(self, number: int) -> str:
-        last = str(self.plan.last)
+        last = str(self.run.last)
         return f"epoch {number:>{len(last)}}/{last}"
 
     def _figures(self) -> str:
@@ -99,8 +100,9 @@ class Display(Callback):
             else:
                 parts.append(f"{name} " + " ".join(f"{label} {value:.4g}" for label, value in found))
         spent = time.perf_counter() - self.start
-        left = spent * (self.total - self.done) / self.done
-        parts.append(f"{_duration(left)} left" if self.done < self.total else f"took {_duration(spent)}")
+        left = spent * (self.run.total - self.done) / max(self.done - self.first, 1)
+        over = self.done >= self.run.total or self.run.stopped is not None
+        parts.append(f"took {_duration(spent)}" if over else f"{_duration(left)} left")
         return "  ".join(parts)
 
 
