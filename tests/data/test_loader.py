@@ -120,6 +120,77 @@ class Ragged(Squares):
         return (np.zeros(index),)
 
 
+# ------------------------------------------------------------------ in the middle of an epoch
+@given(n=st.integers(1, 50), size=st.integers(1, 12), shuffle=st.booleans(), seed=st.integers(0, 2**63 - 1),
+       epoch=st.integers(0, 3), data=st.data())
+def test_an_epoch_goes_on_where_it_was_left(n, size, shuffle, seed, epoch, data):
+    """From the generator's position before the epoch and the number of batches done, and from nothing else."""
+    whole = DataLoader(numbers(n), size, shuffle, generator=seed)
+    for _ in range(epoch):
+        seen(whole)
+    position = whole.generator.position
+    expected, after = seen(whole), seen(whole)
+    done = data.draw(st.integers(0, len(expected)))
+    resumed = DataLoader(numbers(n), size, shuffle, generator=Generator(seed, 1, position))
+    assert [x.tolist() for x, _ in resumed.batches(resumed.order(), done)] == expected[done:]
+    assert seen(resumed) == after                                   # and the epoch after it is the same too
+
+
+def test_one_epoch_takes_one_stretch_of_the_stream_however_much_of_it_is_used():
+    a, b = (DataLoader(numbers(20), 4, True, generator=2) for _ in range(2))
+    seen(a)
+    next(iter(b))
+    assert a.generator.position == b.generator.position > 0
+
+
+def test_without_shuffle_there_is_no_order_and_nothing_is_drawn():
+    loader = DataLoader(numbers(6), 4, generator=2)
+    assert loader.order() is None
+    assert [x.tolist() for x, _ in loader.batches(start=1)] == [[4, 5]]
+    assert loader.generator.position == 0
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ((np.arange(5), 0), "an order of 5 samples does not fit a data set of 6"),
+    ((None, 4), "an epoch has 3 batches, so it cannot go on after 4"),
+    ((None, -1), "cannot go on after -1"),
+])
+def test_what_is_not_of_this_loader_is_refused_at_once(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        DataLoader(numbers(6), 2, True).batches(*arguments)
+
+
+# ------------------------------------------------------------------ batches of one's own making
+def padded(samples):
+    rows = [x for x, in samples]
+    return np.array([np.pad(row, (0, max(map(len, rows)) - len(row)), constant_values=-1) for row in rows])
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_collate_makes_the_batches(shuffle):
+    loader = DataLoader(Ragged(), 2, shuffle, generator=0, collate=padded)
+    batches = list(loader)
+    order = np.arange(5) if not shuffle else DataLoader(numbers(5), 2, True, generator=0).order()
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert [(row == 0).sum() for batch in batches for row in batch] == order.tolist()
+    for i, batch in enumerate(batches):
+        assert batch.shape[1] == order[2 * i:2 * i + 2].max()
+
+
+def test_collate_is_given_the_samples_as_the_data_set_gives_them():
+    given = []
+    d = ArrayDataset(np.arange(4), np.arange(4) * 10, transform=lambda x: x + 0.5)
+    assert list(DataLoader(d, 3, collate=lambda samples: given.append(samples) or len(samples))) == [3, 1]
+    assert given == [[(0.5, 0), (1.5, 10), (2.5, 20)], [(3.5, 30)]]
+
+
+def test_an_epoch_goes_on_where_it_was_left_with_collate_too():
+    loader = DataLoader(Ragged(), 2, True, generator=3, collate=padded)
+    expected = [batch.tolist() for batch in loader]
+    loader.generator.position = 0
+    assert [batch.tolist() for batch in loader.batches(loader.order(), 1)] == expected[1:]
+
+
 @pytest.mark.parametrize(("arguments", "error", "words"), [
     ((numbers(3), 0), ValueError, "batch_size.*got 0"),
     ((numbers(3), -1), ValueError, "batch_size.*got -1"),
@@ -133,7 +204,9 @@ def test_what_cannot_be_loaded_is_refused(arguments, error, words):
 
 
 def test_samples_that_do_not_stack_are_named():
-    with pytest.raises(ValueError, match="samples of Ragged do not stack"):
+    with pytest.raises(ValueError, match="samples of Ragged do not stack.*collate="):
         list(DataLoader(Ragged(), 2))
     with pytest.raises(ValueError, match="whole number from 0"):
         DataLoader(numbers(3), 1, generator=-1)
+    with pytest.raises(TypeError, match="collate is a function.*got str"):
+        DataLoader(numbers(3), 1, collate="pad")

@@ -6,7 +6,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.optim.optimizer import BLOCK
+from chainrule.optim.blocks import BLOCK
 
 
 def follow(optimizer, p, gradients):

@@ -1,221 +1,221 @@
-"""``chainrule train``: a network learns the handwritten digits."""
+"""``chainrule train``: a network learns."""
 from __future__ import annotations
 
 import json
-import math
 import platform
-from collections import OrderedDict
-from collections.abc import Callable
+import warnings
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import numpy as np
 
-from .. import data, nn, optim, random
-from ..files import replacing
-from ..optim import schedule as schedules
-from ..training import Display, Trainer
+from .. import data
+from ..training import Callback, Checkpoints, Display, Trainer
+from . import config
+from .build import build, complete, deciders
 from .failure import Failure, Interrupted
-from .folder import CONFIG, HISTORY, MODEL, PICTURE, run_folder
+from .folder import CHECKPOINTS, CONFIG, HISTORY, MODEL, PICTURE, Place, existing_run, run_folder
+from .options import settings as settings_options
+from .problem import Problem, load
 from .version import version
 
 __all__ = ["train"]
 
-F = TypeVar("F", bound=Callable[..., Any])
-ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-SCHEDULES: dict[str, Callable[[], schedules.Schedule]] = {
-    "one-cycle": schedules.one_cycle, "cosine": schedules.cosine, "constant": schedules.constant}
-#: What the learning rate and the weight decay are if they are not said.
-SETTINGS = {"sgd": (0.1, 1e-4), "adam": (0.005, 0.0), "adamw": (0.005, 0.01)}
 
-
-def _sizes(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
-    """Read ``128,64``; nothing at all stands for no hidden layer."""
-    try:
-        sizes = tuple(int(part) for part in text.split(",")) if text.strip() else ()
-    except ValueError:
-        sizes = (0,)
-    if any(size < 1 for size in sizes):
-        raise click.BadParameter(f"{text!r} is not a list of whole numbers from 1 on, with commas between them, like "
-                                 "128,64", context, option)
-    return sizes
-
-
-def _finite(context: click.Context, option: click.Parameter, number: float | None) -> float | None:
-    if number is not None and not math.isfinite(number):
-        raise click.BadParameter(f"{number} is not a finite number", context, option)
-    return number
-
-
-def _number(*names: str, low: bool = True, below: float | None = None, **rest: Any) -> Callable[[F], F]:
-    """Make an option for a finite number from 0 on (above 0 without `low`) and below a limit."""
-    kind = click.FloatRange(0, below, min_open=not low, max_open=True)
-    return click.option(*names, type=kind, callback=_finite, **rest)
-
-
-@click.command(short_help="Train a network on handwritten digits.")
-@click.option("--hidden", callback=_sizes, metavar="SIZES", default="128,64", show_default=True,
-              help='Units of each hidden layer; "" for none.')
-@click.option("--activation", type=click.Choice(list(ACTIVATIONS)), default="relu", show_default=True,
-              help="What follows each hidden layer.")
-@_number("--dropout", below=1, default=0.2, show_default=True, metavar="SHARE",
-              help="The share of hidden units left out at random in each step, from 0 to below 1.")
-@_number("--label-smoothing", below=1, default=0.1, show_default=True, metavar="SHARE",
-              help="The share of each target spread over all digits; with 0.1 the loss ends near 0.5, not near 0.")
-@click.option("--optimizer", type=click.Choice(list(SETTINGS)), default="adamw", show_default=True,
-              help="The update rule.")
-@_number("--lr", low=False, metavar="RATE",
-              help="The highest learning rate.  [default: 0.1 for sgd, 0.005 for adam and adamw]")
-@_number("--momentum", below=1, metavar="SHARE",
-              help="Of sgd only.  [default: 0.9]")
-@_number("--weight-decay", metavar="RATE",
-              help="How strongly weights are drawn to 0.  [default: 0.0001 for sgd, 0 for adam, 0.01 for adamw]")
-@click.option("--schedule", type=click.Choice(list(SCHEDULES)), default="one-cycle", show_default=True,
-              help="How the learning rate changes in the course of the run.")
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, metavar="IMAGES",
-              help="Images per step.")
-@click.option("--epochs", type=click.IntRange(1), default=40, show_default=True, metavar="NUMBER",
-              help="How often all images are gone through.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="NUMBER",
-              help="Of the first weights, the order of the images and dropout. The same seed gives the same model.")
+@click.command(short_help="Train a network.")
+@settings_options
+@click.option("--config", type=click.Path(path_type=Path), is_eager=True, callback=config.use, metavar="FILE",
+              help="Take these settings from a TOML file, such as the config.toml of a run; options said beside it "
+                   "hold.")
+@click.option("--checkpoint-every", type=click.IntRange(1), metavar="STEPS",
+              help="Save the state of the run after every so many steps.  [default: after epochs, and once a minute]")
+@click.option("--keep-checkpoints", type=click.IntRange(1), default=3, show_default=True, metavar="NUMBER",
+              help="How many states stay.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
+              help="Go on with a run that was stopped or killed, to the same bytes as if it had not been.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="Where the files go.  [default: runs/digits, or runs/digits-2 and so on if that is taken]")
+              help="Where the files go.  [default: runs/NAME, or runs/NAME-2 and so on if that is taken]")
 @click.option("--overwrite", is_flag=True, help="Replace the run that --out already holds.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors (and the object of --json).")
 @click.option("--json", "as_json", is_flag=True,
               help="Print the result as one JSON object on standard output, and nothing else there.")
-def train(out: Path | None, overwrite: bool, quiet: bool, as_json: bool, **settings: Any) -> None:
-    """Train a network on the handwritten digits inside the package.
+@click.pass_context
+def train(context: click.Context, out: Path | None, overwrite: bool, quiet: bool, as_json: bool, resume: Path | None,
+          checkpoint_every: int | None, keep_checkpoints: int, **said: Any) -> None:
+    """Train a network: on the handwritten digits inside the package, if nothing else is said.
 
     1,437 images of 8x8 pixels to learn from, 360 held out to test. With the settings as they are it takes some seconds
-    and gets about 354 of the 360 right. The test images decide nothing: the model is the one of the last epoch.
+    and gets about 354 of the 360 right. The test data decide nothing: the model is the one of the last epoch, or what
+    held-out training data choose.
 
     \b
     Files in the output folder, each whole or not there
       model.safetensors   the weights, under PyTorch's names
       history.jsonl       loss and accuracy of each epoch, one JSON object a line
-      config.json         the settings that made them
+      config.toml         the settings that made them
       run.png             the same as a picture, if matplotlib is installed
+      checkpoints/        the last states of the run, to go on from
 
     \b
     Examples
       chainrule train
+      chainrule train --data mnist
       chainrule train --hidden 64 --activation tanh --epochs 10
       chainrule train --optimizer sgd --lr 0.05 --momentum 0 --dropout 0
       chainrule train --seed 1 --out runs/second --quiet --json
+      chainrule train --resume runs/second
 
     \b
     Exit codes
       0    it worked
       1    it failed: one line on standard error says why
       2    an option that does not exist, or a value out of range
-      130  interrupted by Ctrl-C; files that were whole by then stay
+      130  interrupted by Ctrl-C; --resume goes on with the run
     """  # noqa: D301
-    settings = _complete(settings)
-    if overwrite and out is None:
-        raise click.UsageError("--overwrite needs --out: without it an unused folder is taken",
-                               click.get_current_context())
+    said.pop("config")
     written: list[Path] = []
-    trainer: Trainer | None = None
-    try:
-        with run_folder(out, Path("runs/digits"), overwrite) as folder:
-            train_data, test_data = data.digits()
-            trainer = build(settings)
-            trainer.fit(train_data, validation=test_data, epochs=settings["epochs"], batch_size=settings["batch_size"],
-                        callbacks=() if quiet else [Display(validation="test")])
-            result = _result(trainer, settings, len(test_data))
-            left_out = _write(folder, trainer, settings, result, written)
-    except KeyboardInterrupt:
-        epoch = len(trainer.history) + 1 if trainer is not None else 1
-        where = f"in epoch {epoch} of {settings['epochs']}" if epoch <= settings["epochs"] else "after the last epoch"
-        kept = f"kept {', '.join(map(str, written))}" if written else "nothing was written"
-        raise Interrupted(f"interrupted {where}; {kept}") from None
-    except FloatingPointError as error:
-        raise Failure(f"training failed, nothing was written: {error}") from error
-    except MemoryError as error:
-        raise Failure(f"there is not enough memory for this network: {error}") from error
-    if as_json:
-        files = {path.name.partition(".")[0]: str(path) for path in written}
-        click.echo(json.dumps({**result, "folder": str(folder), "files": files, "left_out": left_out}))
-    elif not quiet:
-        right = round(result["test_accuracy"] * len(test_data))
-        click.echo(f"test accuracy {100 * result['test_accuracy']:.2f} % ({right} of {len(test_data)} digits), "
-                   f"{result['epochs']} epochs in {result['seconds']:.1f} s")
-        for path in written:
-            click.echo(f"wrote {path}")
-        if left_out:
-            click.echo(f"left out {left_out}")
-
-
-def _complete(settings: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the settings whose default depends on the optimizer."""
-    optimizer = settings["optimizer"]
-    if settings["momentum"] is not None and optimizer != "sgd":
-        raise click.UsageError(f"--momentum is a setting of sgd, not of {optimizer}", click.get_current_context())
-    lr, weight_decay = SETTINGS[optimizer]
-    usual = {"lr": lr, "weight_decay": weight_decay, "momentum": 0.9 if optimizer == "sgd" else None}
-    return {name: usual.get(name) if value is None else value for name, value in settings.items()}
-
-
-def build(settings: dict[str, Any]) -> Trainer:
-    """Make the network and what trains it. The same settings give the same run."""
-    random.seed(settings["seed"])
-    layers: OrderedDict[str, nn.Layer] = OrderedDict()
-    width = 64
-    for i, units in enumerate(settings["hidden"], 1):
-        layers[f"hidden{i}"] = nn.Linear(width, units)
-        layers[f"activation{i}"] = ACTIVATIONS[settings["activation"]]()
-        if settings["dropout"]:
-            layers[f"dropout{i}"] = nn.Dropout(settings["dropout"])
-        width = units
-    layers["output"] = nn.Linear(width, 10)
-    model = nn.Sequential(layers)
-    lr, weight_decay = settings["lr"], settings["weight_decay"]
-    optimizer: optim.Optimizer
-    if settings["optimizer"] == "sgd":
-        optimizer = optim.SGD(model.parameters(), lr=lr, momentum=settings["momentum"], weight_decay=weight_decay)
+    if resume is None:
+        if overwrite and out is None:
+            raise click.UsageError("--overwrite needs --out: without it an unused folder is taken", context)
+        settings = complete(said)
+        with run_folder(out, Path("runs") / Path(settings["data"]).stem, overwrite) as place:
+            session = Session(settings, place, written)
+            session.run(Checkpoints(place.folder / CHECKPOINTS, keep=keep_checkpoints, every=checkpoint_every), quiet)
     else:
-        rule = optim.Adam if settings["optimizer"] == "adam" else optim.AdamW
-        optimizer = rule(model.parameters(), lr=lr, weight_decay=weight_decay)
-    return Trainer(model, nn.CrossEntropyLoss(label_smoothing=settings["label_smoothing"]), optimizer,
-                   seed=settings["seed"], schedule=SCHEDULES[settings["schedule"]]())
+        _alone(context, "resume", "data_dir", "quiet", "as_json", "checkpoint_every", "keep_checkpoints")
+        place = Place(existing_run(resume), begun=True)
+        settings = {name: value for name, value in config.read(place.folder / CONFIG).items()
+                    if name not in config.FOUND}
+        settings = complete(settings | ({"data_dir": said["data_dir"]} if said["data_dir"] is not None else {}))
+        session = Session(settings, place, written)
+        session.run(Checkpoints(place.folder / CHECKPOINTS, keep=keep_checkpoints, every=checkpoint_every), quiet)
+    _report(session, place.folder, quiet, as_json)
 
 
-def _result(trainer: Trainer, settings: dict[str, Any], tests: int) -> dict[str, Any]:
-    """Return the figures a run ends with."""
-    last = trainer.history[-1]
-    return {
-        "test_accuracy": last["validation_accuracy"], "test_loss": last["validation_loss"],
-        "train_accuracy": last["train_accuracy"], "train_loss": last["train_loss"],
-        "test_images": tests, "epochs": settings["epochs"], "seed": settings["seed"],
-        "parameters": sum(p.size for p in trainer.model.parameters()),
-        "seconds": round(sum(trainer.history["seconds"]), 3)}
+def _alone(context: click.Context, option: str, *beside: str) -> None:
+    """Say which options do not go with an option."""
+    usual = click.core.ParameterSource.DEFAULT
+    for name in context.params:
+        if name not in (option, *beside) and context.get_parameter_source(name) is not usual:
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --{option}: the run keeps the settings "
+                                   "it was begun with", context)
 
 
-def _write(folder: Path, trainer: Trainer, settings: dict[str, Any], result: dict[str, Any],
-           written: list[Path]) -> str | None:
-    """Write the files, each whole or not at all, and note them in `written`; return what was left out, and why."""
-    config = {"data": "digits", "settings": settings,
-              "versions": {"chainrule": version(), "numpy": np.__version__, "python": platform.python_version()}}
+class Session:
+    """One run of the command: what is trained, and what it leaves."""
 
-    def save_config(path: Path) -> None:
-        with replacing(path, "w") as file:
-            json.dump(config, file, indent=2)
-            file.write("\n")
+    def __init__(self, settings: dict[str, Any], place: Place, written: list[Path]) -> None:
+        self.settings, self.place, self.written = settings, place, written
+        self.resumed = place.begun
+        self.trainer: Trainer | None = None
+        self.left_out: str | None = None
 
-    title = f"handwritten digits, seed {settings['seed']}: {100 * result['test_accuracy']:.2f} % of the test images"
-    left_out = None
-    for name, save in ((MODEL, trainer.model.save), (HISTORY, trainer.history.save), (CONFIG, save_config),
-                       (PICTURE, lambda path: trainer.history.plot(path, title=title, validation="test"))):
-        path = folder / name
+    def run(self, checkpoints: Checkpoints, quiet: bool) -> None:
+        """Train, and write the files; or say why not."""
+        folder = self.place.folder
         try:
-            save(path)
-            written.append(path)
-        except ImportError:
-            left_out = f'{PICTURE}: matplotlib is not installed; pip install ".[plot]" in the clone adds it'
-            path.unlink(missing_ok=True)                 # the picture of a run that was overwritten
+            self._train(checkpoints, quiet)
+            self._write()
+        except KeyboardInterrupt:
+            raise Interrupted(self._interrupted(folder, checkpoints)) from None
+        except FloatingPointError as error:
+            raise Failure(f"training failed, no model was written: {error}") from error
+        except MemoryError as error:
+            raise Failure(f"there is not enough memory for this network: {error}") from error
         except OSError as error:
-            kept = f"; kept {', '.join(map(str, written))}" if written else "; nothing was written"
-            raise Failure(f"cannot write {path}: {error.strerror or error}{kept}") from error
-    return left_out
+            kept = f"; kept {', '.join(map(str, self.written))}" if self.written else ""
+            more = f"; once there is room, go on with: chainrule train --resume {folder}" if checkpoints.steps() else ""
+            raise Failure(f"cannot write {error.filename or folder}: {error.strerror or error}{kept}{more}") from error
+        except ValueError as error:
+            raise Failure(str(error)) from error
+
+    def _train(self, checkpoints: Checkpoints, quiet: bool) -> None:
+        settings = self.settings
+        self.problem: Problem = load(settings["data"], settings["data_dir"], settings["target"])
+        train, held_out = self.problem.train, self.problem.test
+        if settings["validation"]:
+            train, held_out = data.split(train, settings["validation"], seed=settings["seed"])
+        self.trainer = trainer = build(settings, self.problem)
+        if not self.resumed:
+            self.place.begin()
+            config.write(self.place.folder / CONFIG, settings, model=self._found(), versions={
+                "chainrule": version() or "", "numpy": np.__version__, "python": platform.python_version()})
+        self.validation = "validation" if settings["validation"] else "test"
+        listeners: list[Callback] = [] if quiet else [Display(validation=self.validation)]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            trainer.fit(train, held_out, epochs=settings["epochs"], batch_size=settings["batch_size"],
+                        accumulate=settings["accumulate"], callbacks=[*listeners, *deciders(settings)],
+                        checkpoints=checkpoints, resume=self.resumed)
+        for each in caught:
+            click.echo(f"chainrule: {each.message}", err=True)
+        self.tested = trainer.evaluate(self.problem.test)
+
+    def _found(self) -> dict[str, Any]:
+        """Return what `chainrule predict` needs to know of the data, so that it can do without them."""
+        p = self.problem
+        return {"inputs": p.inputs, "outputs": p.outputs, **({"image": list(p.image)} if p.image else {}),
+                **({"classes": list(p.classes)} if p.classes is not None else {}), "preparation": p.preparation}
+
+    def _interrupted(self, folder: Path, checkpoints: Checkpoints) -> str:
+        epochs = self.settings["epochs"]
+        epoch = len(self.trainer.history) + 1 if self.trainer is not None else 1
+        where = f"in epoch {epoch} of {epochs}" if epoch <= epochs else "after the last epoch"
+        if not checkpoints.steps():
+            return f"interrupted {where}; nothing was written"
+        return f"interrupted {where}; go on with: chainrule train --resume {folder}"
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The figures a run ends with."""
+        assert self.trainer is not None
+        history = self.trainer.history
+        last = history[-1]
+        return {
+            **{f"test_{name}": value for name, value in self.tested.items()},
+            **{name: last[name] for name in last if name.startswith(("train_", "validation_"))
+               and (name.startswith("train_") or self.settings["validation"])},
+            "test_samples": len(self.problem.test), "epochs": len(history), "seed": self.settings["seed"],
+            "parameters": sum(p.size for p in self.trainer.model.parameters()),
+            "seconds": round(sum(history["seconds"]), 3)}
+
+    def _write(self) -> None:
+        """Write the files, each whole or not at all, and note them in `written`."""
+        assert self.trainer is not None
+        trainer, folder, title = self.trainer, self.place.folder, f"{self.problem.title}, seed {self.settings['seed']}"
+        if "accuracy" in self.tested:
+            title += f": {100 * self.tested['accuracy']:.2f} % of the test data"
+        self.written.append(folder / CONFIG)
+        with trainer.evaluated():
+            trainer.model.save(folder / MODEL)
+        self.written.append(folder / MODEL)
+        trainer.history.save(folder / HISTORY)
+        self.written.append(folder / HISTORY)
+        try:
+            trainer.history.plot(folder / PICTURE, title=title, validation=self.validation)
+            self.written.append(folder / PICTURE)
+        except ImportError:
+            self.left_out = f'{PICTURE}: matplotlib is not installed; pip install ".[plot]" in the clone adds it'
+
+
+def _report(session: Session, folder: Path, quiet: bool, as_json: bool) -> None:
+    """Say how it went."""
+    result, tested = session.result, session.tested
+    if as_json:
+        files = {path.name.partition(".")[0]: str(path) for path in session.written}
+        click.echo(json.dumps({**result, "folder": str(folder), "files": files, "left_out": session.left_out}))
+        return
+    if quiet:
+        return
+    n = result["test_samples"]
+    if "accuracy" in tested:
+        said = (f"test accuracy {100 * tested['accuracy']:.2f} % ({round(tested['accuracy'] * n)} of {n} "
+                f"{session.problem.noun})")
+    else:
+        said = "test " + ", ".join(f"{name} {value:.4g}" for name, value in tested.items()) + f" on {n} samples"
+    click.echo(f"{said}, {result['epochs']} epochs in {result['seconds']:.1f} s")
+    for path in session.written:
+        click.echo(f"wrote {path}")
+    if session.left_out:
+        click.echo(f"left out {session.left_out}")

@@ -1,8 +1,8 @@
 """Toy data: points in the plane, made by formula, on which a small network can be watched while it learns.
 
-All are `ArrayDataset`: inputs float32 (samples, 2), labels int64. The classes come in turn, so that every stretch of the
-data is balanced. Without noise the points lie exactly on their curve, and the seed decides nothing but their order along
-it. The numbers come from a stream of their own, which moves no other.
+All are `ArrayDataset`: inputs float32 (samples, 2), labels int64. The classes come in turn, so that every stretch of
+the data is balanced. Without noise the points lie exactly on their curve, and the seed decides nothing but their order
+along it. The numbers come from a stream of their own, which moves no other.
 """
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..gates import maximum, sqrt
 from .optimizer import Optimizer
+from .terms import descent, mean, mean_square
 
 __all__ = ["Adam", "AdamW"]
 
@@ -30,17 +31,18 @@ class Adam(Optimizer):
     eps : float
         :math:`\epsilon \ge 0`; keeps the quotient finite.
     weight_decay : float
-        :math:`\lambda \ge 0`; the factor of an L2 penalty, which goes through the running means (`AdamW` decays
-        the parameters themselves).
+        :math:`\lambda \ge 0`; the factor of an L2 penalty, which goes through the running means.
     amsgrad : bool
         Divide by the largest :math:`v` so far instead of the present one.
     maximize : bool
         Climb instead of descend.
+    decoupled_weight_decay : bool
+        Decay the parameters themselves instead, as `AdamW` does.
 
     Raises
     ------
-    ValueError
-        If there are no parameters, or a setting is out of range.
+    ValueError, TypeError
+        If there are no parameters, or a setting is out of range or no number.
 
     Notes
     -----
@@ -61,42 +63,31 @@ class Adam(Optimizer):
     Tensor([  0.9, -99.9], requires_grad=True)
     """
 
-    switches = frozenset({"weight_decay", "amsgrad", "maximize"})
-    _decoupled = False                   # weight decay acts on the parameter, not through the running means
+    switches = frozenset({"weight_decay", "amsgrad", "maximize", "decoupled_weight_decay"})
 
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-                 eps: float = 1e-8, weight_decay: float = 0, amsgrad: bool = False, *, maximize: bool = False) -> None:
-        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
-                                  "amsgrad": amsgrad, "maximize": maximize})
+                 eps: float = 1e-8, weight_decay: float = 0, amsgrad: bool = False, *, maximize: bool = False,
+                 decoupled_weight_decay: bool = False) -> None:
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
+            "maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay})
 
     def check(self, group: dict[str, Any]) -> None:
-        """Raise ValueError if a setting is out of range."""
+        """Raise if a setting is out of range (ValueError) or no number (TypeError)."""
         self.at_least_zero(group, "lr", "eps", "weight_decay")
-        if len(group["betas"]) != 2 or not all(0 <= beta < 1 for beta in group["betas"]):
-            raise ValueError(f"{type(self).__name__}: betas are two numbers, at least 0 and below 1, got "
-                             f"{group['betas']}")
+        self.two_fractions(group, "betas")
 
     def moments(self, group: dict[str, Any]) -> tuple[str, ...]:
         """Name the running means, and their maximum with `amsgrad`."""
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
     def rule(self, p: Any, g: Any, s: Any, *, lr: Any, betas: Any, eps: Any, weight_decay: Any, amsgrad: Any,
-             maximize: Any) -> Any:
+             maximize: Any, decoupled_weight_decay: Any) -> Any:
         """Return the updated parameter."""
         beta1, beta2 = betas
-        if maximize:
-            g = -g
-        if weight_decay is not None:
-            if self._decoupled:
-                p *= 1 - lr * weight_decay
-            else:
-                g = g + weight_decay * p
-        s.exp_avg *= beta1
-        s.exp_avg += (1 - beta1) * g
-        square = g * g
-        square *= 1 - beta2
-        s.exp_avg_sq *= beta2
-        s.exp_avg_sq += square
+        g = descent(p, g, lr, weight_decay, maximize, decoupled_weight_decay)
+        mean(s.exp_avg, beta1, g)
+        mean_square(s.exp_avg_sq, beta2, g)
         largest = s.exp_avg_sq
         if amsgrad:
             largest = s.max_exp_avg_sq = maximum(s.max_exp_avg_sq, s.exp_avg_sq)
@@ -125,8 +116,8 @@ class AdamW(Adam):
 
     Raises
     ------
-    ValueError
-        If there are no parameters, or a setting is out of range.
+    ValueError, TypeError
+        If there are no parameters, or a setting is out of range or no number.
 
     Notes
     -----
@@ -145,9 +136,7 @@ class AdamW(Adam):
     Tensor([1.9], requires_grad=True)
     """
 
-    _decoupled = True
-
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False, *,
                  maximize: bool = False) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)

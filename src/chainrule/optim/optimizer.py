@@ -115,7 +115,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} does not define rule")
 
     def moments(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """Name the arrays that the rule keeps of each parameter of a group."""
+        """Name the arrays that the rule keeps of each parameter of a group; without any, no steps are counted."""
         return ()
 
     def beginning(self, moment: str, group: dict[str, Any]) -> float:
@@ -136,6 +136,13 @@ class Optimizer:
             if not value >= 0:
                 raise ValueError(f"{type(self).__name__}: {name} must be at least 0, got {value}"
                                  + ("; to climb instead of descend, use maximize=True" if name == "lr" else ""))
+
+    def from_zero_to_one(self, group: dict[str, Any], *names: str) -> None:
+        """Raise if one of these settings is no number, or is not from 0 to 1."""
+        self.at_least_zero(group, *names)
+        for name in names:
+            if group[name] > 1:
+                raise ValueError(f"{type(self).__name__}: {name} is a number from 0 to 1, got {group[name]}")
 
     def two_fractions(self, group: dict[str, Any], name: str) -> None:
         """Raise if this setting is not a pair of numbers, each at least 0 and below 1."""
@@ -166,7 +173,7 @@ class Optimizer:
         new: dict[str, Any] = {"params": params, **({"param_names": names} if names else {})}
         new |= self.defaults | _tuples({name: value for name, value in group.items() if name != "params"})
         for name in self.switches:
-            if not isinstance(new[name], Real | np.bool_ | None):
+            if not isinstance(new[name], Real | np.bool_):
                 raise TypeError(f"{title}: {name} must be a number, True or False, got {_shown(new[name])}")
         self.check(new)
         self.param_groups.append(new)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .optimizer import Optimizer
+from .terms import descent
 
 __all__ = ["SGD"]
 
@@ -37,8 +38,8 @@ class SGD(Optimizer):
 
     Raises
     ------
-    ValueError
-        If there are no parameters, or a setting is out of range.
+    ValueError, TypeError
+        If there are no parameters, or a setting is out of range or no number.
 
     Notes
     -----
@@ -69,7 +70,7 @@ class SGD(Optimizer):
             "maximize": maximize})
 
     def check(self, group: dict[str, Any]) -> None:
-        """Raise ValueError if a setting is out of range."""
+        """Raise if a setting is out of range (ValueError) or no number (TypeError)."""
         self.at_least_zero(group, "lr", "momentum", "weight_decay")
         if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
             raise ValueError("SGD: nesterov=True needs a momentum above 0 and dampening=0, got "
@@ -82,10 +83,7 @@ class SGD(Optimizer):
     def rule(self, p: Any, g: Any, s: Any, *, lr: Any, momentum: Any, dampening: Any, weight_decay: Any, nesterov: Any,
              maximize: Any) -> Any:
         """Return the updated parameter."""
-        if maximize:
-            g = -g
-        if weight_decay is not None:
-            g = g + weight_decay * p
+        g = descent(p, g, lr, weight_decay, maximize)
         if momentum is not None:
             s.momentum_buffer *= momentum
             s.momentum_buffer += g if dampening is None else (1 - dampening * (s.step > 1)) * g    # the first is whole
