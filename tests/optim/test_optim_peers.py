@@ -1,10 +1,12 @@
 """Optimizers against PyTorch's: the same trajectory under every combination of options."""
 from __future__ import annotations
 
+import inspect
 from itertools import product
 
 import numpy as np
 import pytest
+from tests.optim.references import OPTIMIZERS
 
 import chainrule as cr
 from chainrule import optim
@@ -13,13 +15,44 @@ torch = pytest.importorskip("torch", reason="needs the extra `peers`")
 pytestmark = pytest.mark.peers
 
 STEPS = 60
-SGD = [{"momentum": m, "dampening": d, "weight_decay": w, "nesterov": n, "maximize": x}
-       for m, d, w, n, x in product((0, 0.9), (0, 0.3), (0, 0.05), (False, True), (False, True))
-       if not n or (m and not d)]
-ADAM = [{"betas": b, "eps": e, "weight_decay": w, "amsgrad": a, "maximize": x}
-        for b, e, w, a, x in product(((0.9, 0.999), (0.5, 0.5), (0.0, 0.9)), (1e-8, 1e-2), (0, 0.1), (False, True),
-                                     (False, True))]
-CASES = [("SGD", o) for o in SGD] + [("Adam", o) for o in ADAM] + [("AdamW", o) for o in ADAM]
+BETAS = (0.9, 0.999), (0.5, 0.5), (0.0, 0.9)
+SWITCH = False, True
+PEERS = [name for name in OPTIMIZERS if hasattr(torch.optim, name)]
+every_optimizer = pytest.mark.parametrize("name", PEERS)
+
+
+def combined(name, **choices):
+    """Every combination of settings."""
+    return [(name, dict(zip(choices, values, strict=True))) for values in product(*choices.values())]
+
+
+ADAM = {"betas": BETAS, "eps": (1e-8, 1e-2), "weight_decay": (0, 0.1), "amsgrad": SWITCH, "maximize": SWITCH}
+CASES = [
+    *[(name, o) for name, o in combined("SGD", momentum=(0, 0.9), dampening=(0, 0.3), weight_decay=(0, 0.05),
+                                        nesterov=SWITCH, maximize=SWITCH)
+      if not o["nesterov"] or (o["momentum"] and not o["dampening"])],
+    *combined("Adam", **ADAM), *combined("AdamW", **ADAM),
+    *combined("Adam", weight_decay=(0.1,), amsgrad=SWITCH, decoupled_weight_decay=(True,)),
+    *combined("RMSprop", alpha=(0.99, 0.5), eps=(1e-8, 1e-2), weight_decay=(0, 0.05), momentum=(0, 0.9),
+              centered=SWITCH, maximize=SWITCH),
+    *combined("Adagrad", lr_decay=(0, 0.1), weight_decay=(0, 0.05), initial_accumulator_value=(0, 0.5),
+              eps=(1e-10, 1e-2), maximize=SWITCH),
+    *combined("Adadelta", lr=(1.0, 0.5), rho=(0.9, 0.3), eps=(1e-6, 1e-2), weight_decay=(0, 0.05), maximize=SWITCH),
+    *combined("Adamax", betas=BETAS, eps=(1e-8, 1e-2), weight_decay=(0, 0.1), maximize=SWITCH),
+    *combined("NAdam", betas=BETAS, weight_decay=(0, 0.1), momentum_decay=(4e-3, 0.0, 0.5),
+              decoupled_weight_decay=SWITCH, maximize=SWITCH),
+    *combined("RAdam", betas=(*BETAS, (0.9, 0.7)), eps=(1e-8, 1e-2), weight_decay=(0, 0.1),
+              decoupled_weight_decay=SWITCH, maximize=SWITCH),
+]
+FULL = {name: options for name, options in CASES if not options.get("nesterov")}       # the last: all switches on
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """PyTorch keeps its product of momenta in the default dtype; ours is a Python number."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def slope(p, t):
@@ -46,41 +79,56 @@ def run(make, options, starts, steps=STEPS, skip=(), before=lambda optimizer, t:
 @pytest.mark.parametrize(("name", "options"), CASES, ids=lambda x: str(x))
 def test_trajectory(name, options, rng):
     starts = [rng.normal(size=(3, 4)), rng.normal(size=5), rng.normal(size=())]
+    lr = options.get("lr", 0.05)
 
     def schedule(optimizer, t):
-        optimizer.param_groups[0]["lr"] = 0.05 / (1 + t / 20)
+        optimizer.param_groups[0]["lr"] = lr / (1 + t / 20)
 
-    for pairs, _ in run(name, {"lr": 0.05, **options}, starts, skip={(1, 0), (1, 7), (2, 30)}, before=schedule):
+    for pairs, _ in run(name, {"lr": lr, **options}, starts, skip={(1, 0), (1, 7), (2, 30)}, before=schedule):
         for p, q in pairs:
             np.testing.assert_allclose(p, q, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize(("name", "options"), [
-    ("SGD", {"lr": 0.05}), ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
-    ("Adam", {"lr": 0.01}), ("AdamW", {"lr": 0.01, "amsgrad": True})], ids=lambda x: str(x))
+@pytest.mark.parametrize(("name", "options"), [(name, {}) for name in PEERS] + list(FULL.items()), ids=str)
 def test_float32(name, options, rng):
-    for pairs, _ in run(name, options, [rng.normal(size=(7, 3)).astype(np.float32)]):
+    for pairs, _ in run(name, {"lr": 0.01, **options}, [rng.normal(size=(7, 3)).astype(np.float32)]):
         for p, q in pairs:
             assert p.dtype == np.float32
             np.testing.assert_allclose(p, q, rtol=2e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
-def test_default_settings(name):
-    ours = getattr(optim, name)([cr.Tensor(1.0, requires_grad=True)]).defaults
-    theirs = getattr(torch.optim, name)([torch.tensor(1.0, requires_grad=True)]).defaults
-    assert ours.items() <= theirs.items()
+def test_nearly_every_optimizer_has_a_peer():
+    assert set(OPTIMIZERS) - set(PEERS) == {"Lion"}
+    assert set(FULL) == set(PEERS)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@every_optimizer
+def test_arguments_and_defaults(name):
+    """The same names with the same defaults, in the same places."""
+    ours = inspect.signature(getattr(optim, name)).parameters
+    theirs = inspect.signature(getattr(torch.optim, name)).parameters
+    kept = [key for key in theirs if key in ours]
+    assert list(theirs.keys() - ours.keys() - {"foreach", "fused", "capturable", "differentiable"}) == []
+    positional = [key for key, p in ours.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert kept[:len(positional)] == positional
+    assert {key: ours[key].default for key in kept} == {key: theirs[key].default for key in kept}
+    mine = getattr(optim, name)([cr.Tensor(1.0, requires_grad=True)]).defaults
+    other = getattr(torch.optim, name)([torch.tensor(1.0, requires_grad=True)]).defaults
+    assert mine.items() <= other.items()
+
+
+@every_optimizer
 def test_parameter_groups(name, rng):
     starts = [rng.normal(size=4) for _ in range(3)]
-    momentum = {"momentum": 0.8} if name == "SGD" else {"betas": (0.8, 0.9)}
+    settings = {"SGD": {"momentum": 0.8}, "RMSprop": {"momentum": 0.8, "centered": True}, "Adagrad": {"lr_decay": 0.1},
+                "Adadelta": {"rho": 0.5}, "NAdam": {"momentum_decay": 0.1}}.get(name, {"betas": (0.8, 0.9)})
 
     def make(module, tensors):
         optimizer = getattr(module, name)([
-            {"params": [tensors[0]], "lr": 0.1}, {"params": tensors[1:2], "weight_decay": 0.2, **momentum}], lr=0.02)
-        optimizer.add_param_group({"params": tensors[2], "maximize": True})
+            {"params": [tensors[0]], "lr": 0.1}, {"params": tensors[1:2], "weight_decay": 0.2, **settings},
+            {"params": tensors[2], "maximize": True}][:2 + (name == "Adagrad")], lr=0.02)
+        if name != "Adagrad":                          # PyTorch's Adagrad cannot step with a group that came later
+            optimizer.add_param_group({"params": tensors[2], "maximize": True})
         return optimizer
 
     ours = [cr.Tensor(a, requires_grad=True) for a in starts]
@@ -94,32 +142,75 @@ def test_parameter_groups(name, rng):
     for p, q in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-11, atol=1e-13)
     saved, reference = pair[0].state_dict(), pair[1].state_dict()
-    numbers = [[group["params"] for group in each["param_groups"]] for each in (saved, reference)]
-    assert numbers[0] == numbers[1] == [[0], [1], [2]]
+    for each, other in zip(saved["param_groups"], reference["param_groups"], strict=True):
+        assert each.items() <= other.items()
     assert saved["state"].keys() == reference["state"].keys()
     for i, state in reference["state"].items():
-        for key, value in state.items():
-            if value is not None:
-                np.testing.assert_allclose(saved["state"][i][key], np.asarray(value), rtol=1e-11, atol=1e-13)
+        present = {key for key, value in state.items() if value is not None}
+        assert saved["state"][i].keys() - {"step"} == present - {"step"}
+        for key in present:
+            np.testing.assert_allclose(saved["state"][i][key], np.asarray(state[key]), rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize(("name", "options"), [
-    ("SGD", {"lr": 0.05}), ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.5}), ("Adam", {"lr": 0.05}),
-    ("AdamW", {"lr": 0.05, "amsgrad": True})], ids=lambda x: str(x))
+@pytest.mark.parametrize(("name", "options"), [(name, {}) for name in PEERS] + list(FULL.items()), ids=str)
 def test_state_goes_both_ways(name, options, rng):
     """After 20 steps each side goes on with what the other saved, and still both move alike."""
     start = rng.normal(size=6)
-    *_, (pairs, (ours, theirs)) = run(name, options, [start], steps=20)
+    *_, (pairs, (ours, theirs)) = run(name, {"lr": 0.05, **options}, [start], steps=20)
     (p, q), = pairs
     p, q = cr.Tensor(q, requires_grad=True), torch.tensor(p, requires_grad=True)
-    mine, other = getattr(optim, name)([p]), getattr(torch.optim, name)([q])
+    mine, other = getattr(optim, name)([p], lr=9.0), getattr(torch.optim, name)([q], lr=9.0)
     mine.load_state_dict(theirs.state_dict())
     saved = ours.state_dict()
     for state in saved["state"].values():
-        state.update({key: torch.tensor(value) for key, value in state.items()})
-    other.load_state_dict(saved | {"param_groups": [other.state_dict()["param_groups"][0] | saved["param_groups"][0]]})
-    for t in range(20, 40):
+        state.update({key: torch.tensor(value) for key, value in state.items() if isinstance(value, np.ndarray)})
+    other.load_state_dict(saved)
+    for t in range(20, 70):
+        p.grad, q.grad = slope(p.numpy(), t), torch.tensor(slope(q.detach().numpy(), t))
+        mine.step()
+        other.step()
+        np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-11, atol=1e-13)
+    again = getattr(torch.optim, name)([q])
+    again.load_state_dict({**theirs.state_dict(), "param_groups": mine.state_dict()["param_groups"]})
+    assert again.state_dict()["param_groups"] == theirs.state_dict()["param_groups"]
+
+
+@every_optimizer
+def test_the_state_of_float32_continues_in_float64(name, rng):
+    """Loading converts the moments to the dtype of the parameters, there as here."""
+    start = rng.normal(size=6).astype(np.float32)
+    *_, (pairs, (ours, theirs)) = run(name, {"lr": 0.05}, [start], steps=10)
+    (p, q), = pairs
+    q = q.astype(np.float64)
+    p, q = cr.Tensor(q, requires_grad=True), torch.tensor(q, requires_grad=True)
+    mine, other = getattr(optim, name)([p]), getattr(torch.optim, name)([q])
+    mine.load_state_dict(theirs.state_dict())
+    other.load_state_dict(theirs.state_dict())
+    for t in range(10, 30):
         p.grad, q.grad = slope(p.numpy(), t), torch.tensor(slope(q.detach().numpy(), t))
         mine.step()
         other.step()
     np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-11, atol=1e-13)
+
+
+@every_optimizer
+def test_closure(name):
+    """The closure is called once, before the update, and sees gradients even under no_grad."""
+    def follow(optimizer, w, no_grad):
+        calls = []
+
+        def closure():
+            optimizer.zero_grad()
+            loss = ((w - 3) * (w - 3)).sum()
+            loss.backward()
+            calls.append(loss.item())
+            return loss
+
+        with no_grad():
+            losses = [optimizer.step(closure).item() for _ in range(10)]
+        assert losses == calls
+        return losses
+
+    w, v = cr.Tensor([1.0, -2.0], requires_grad=True), torch.tensor([1.0, -2.0], requires_grad=True)
+    ours = follow(getattr(optim, name)([w], lr=0.1), w, cr.no_grad)
+    np.testing.assert_allclose(ours, follow(getattr(torch.optim, name)([v], lr=0.1), v, torch.no_grad), rtol=1e-11)

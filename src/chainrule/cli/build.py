@@ -36,9 +36,9 @@ def complete(said: dict[str, Any]) -> dict[str, Any]:
             raise click.UsageError("--keep best, --early-stopping and --schedule plateau go by held-out data; give "
                                    "--validation a share above 0, or leave it out", click.get_current_context())
     for name in ("data", "data_dir"):                    # the run may go on from another folder
-        if name in said and said[name] not in DATA:
+        if name in said and Path(said[name]).exists() and said[name] not in DATA:
             said[name] = str(Path(said[name]).absolute())
-    return {"data_dir": None, "target": None} | usual | said
+    return {"data": None, "preset": None, "data_dir": None, "target": None} | usual | said
 
 
 def network(settings: dict[str, Any], inputs: int, outputs: int) -> nn.Sequential:
@@ -68,7 +68,7 @@ def build(settings: dict[str, Any], problem: Problem) -> Trainer:
                    schedule=SCHEDULES[settings["schedule"]](optimizer), metrics=figures(problem),
                    clip_norm=settings["clip_norm"], clip_value=settings["clip_value"],
                    augment=data.Shift(settings["shift"], problem.image) if settings["shift"] and problem.image else None,
-                   average=optim.ExponentialMovingAverage(model.parameters(), average) if average else None)
+                   average=optim.ExponentialMovingAverage(model.parameters(), average, warmup=True) if average else None)
 
 
 def deciders(settings: dict[str, Any]) -> list[Callback]:

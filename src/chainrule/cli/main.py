@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from .datasets import data
 from .failure import Failure, Interrupted
 from .train import train
 from .version import version
@@ -37,6 +38,7 @@ def chainrule(context: click.Context) -> None:
 
 
 chainrule.add_command(train)
+chainrule.add_command(data)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -50,7 +50,7 @@ def load(name: str, folder: Path | None, target: str | None) -> Problem:
         return _images(CATALOG[name], folder)
     if not Path(name).exists() and Path(name).suffix not in FORMATS:
         near = difflib.get_close_matches(name, CATALOG, n=1)
-        raise Failure(f"there is no data set {name!r}{f'; did you mean {near[0]}?' if near else ''} There are "
+        raise Failure(f"there is no data set {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} There are "
                       f"{', '.join(CATALOG)}, and files of your own that end in {', '.join(FORMATS)}")
     return _own(Path(name), target)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import socket
 import threading
 import time
 import zlib
@@ -47,7 +48,7 @@ class Listener:
         """The file is there, and its checksum is right."""
 
 
-class _Unfit(Exception):
+class _UnfitError(Exception):
     """What a mirror did wrong."""
 
 
@@ -94,14 +95,15 @@ def fetch(source: Source, root: str | os.PathLike[str] | None = None, *, force: 
         If a file is there and is not the published one, unless `force`.
     """
     place = locate(source, root)
+    folder = place.base / source.name if force else place.folder        # files of the user's that lie elsewhere stay
     for file in source.files:
         path = place.found.get(file.name)
         if path is None or force:
-            fetch_file(source, file, place.folder, timeout=timeout, listener=listener)
+            fetch_file(source, file, folder, timeout=timeout, listener=listener)
         elif not _published(path, file):
             raise ValueError(f"{path} is not the published file: its SHA-256 is another one. To fetch it again: "
                              f"chainrule data fetch {source.name} --force")
-    return place.folder
+    return folder
 
 
 def fetch_file(source: Source, file: File, folder: Path, *, timeout: float | None = None,
@@ -137,25 +139,25 @@ def fetch_file(source: Source, file: File, folder: Path, *, timeout: float | Non
         url = f"{mirror}/{file.name}.gz"
         listener.begin(file, url)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _sweep(path)
-            with replacing(path) as out:
+            with _made(folder), replacing(path) as out:
+                _sweep(path)
                 _download(url, _Body(file, out, listener), timeout)
-        except _Unfit as error:
-            failures.append(f"{url}: {error}")
+        except _UnfitError as error:
+            failures.append(f"{mirror}: {error}")
             listener.failed(url, str(error))
         except OSError as error:
-            failure = DownloadError(f"cannot write {path}: {error.strerror or error}; it needs {file.size / 1e6:.1f} MB. "
-                                    f"Another folder can be said with --data-dir DIR or in {VARIABLE}")
+            failure = DownloadError(
+                f"cannot write {path}: {error.strerror or error}; it needs {file.size / 1e6:.1f} MB. Another folder "
+                f"can be said with --data-dir DIR or in {VARIABLE}")
             failure.errno = error.errno
             raise failure from error
         else:
             listener.end(file, path)
             return path
     raise DownloadError(
-        f"cannot download {file.name} of {source.name}: {'; '.join(failures)}. With a network, try again; without one, "
-        f"put {', '.join(f'{each.name}.gz' for each in source.files)} into a folder and name it with --data-dir DIR or "
-        f"in {VARIABLE}; {MIRRORS} names other mirrors")
+        f"cannot download {file.name}.gz of {source.name}: {'; '.join(failures)}. With a network, try again; without "
+        f"one, put the {len(source.files)} files ({file.name}.gz and so on) into a folder and name it with --data-dir "
+        f"DIR or in {VARIABLE}. {MIRRORS} names other mirrors")
 
 
 def _seconds() -> float:
@@ -182,6 +184,20 @@ def _published(path: Path, file: File) -> bool:
         except (EOFError, gzip.BadGzipFile, zlib.error):
             return False
     return digest.hexdigest() == file.sha256
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; if then nothing comes of it, it goes away again."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in missing:
+            with suppress(OSError):                      # what holds a file stays
+                each.rmdir()
+        raise
 
 
 def _sweep(path: Path) -> None:
@@ -222,10 +238,10 @@ class _Body:
             try:
                 chunk = self.unpack.decompress(chunk, self.file.size + 1 - self.written)
             except zlib.error as error:
-                raise _Unfit(f"damaged: gzip says {error}") from None
+                raise _UnfitError(f"damaged: gzip says {error}") from None
         self.written += len(chunk)
         if self.written > self.file.size or self.received > self.file.size + 2**20:
-            raise _Unfit(self._wrong(f"more than the {self.file.size:,} bytes of this file"))
+            raise _UnfitError(self._wrong(f"more than the {self.file.size:,} bytes of this file"))
         self.hash.update(chunk)
         self.out.write(chunk)
 
@@ -246,11 +262,11 @@ class _Body:
     def check(self) -> None:
         """Raise if this was not the whole and right file."""
         if self.unpack is not None and not self.unpack.eof:
-            raise _Unfit(f"truncated: it ended after {self.received:,} bytes, in the middle of the gzip data")
+            raise _UnfitError(f"truncated: it ended after {self.received:,} bytes, in the middle of the gzip data")
         found = self.hash.hexdigest()
         if found != self.file.sha256:
-            raise _Unfit(self._wrong(f"wrong checksum: the SHA-256 of its {self.written:,} bytes begins with {found[:12]}, "
-                                     f"expected {self.file.sha256[:12]}"))
+            raise _UnfitError(self._wrong(f"wrong checksum: the SHA-256 of its {self.written:,} bytes begins with "
+                                          f"{found[:12]}, expected {self.file.sha256[:12]}"))
 
     def _wrong(self, otherwise: str) -> str:
         kind = looks_like(self.head)
@@ -258,7 +274,7 @@ class _Body:
 
 
 def _download(url: str, body: _Body, timeout: float) -> None:
-    """Let pooch fetch an address into `body`, and check it; raise _Unfit for what is the mirror's fault."""
+    """Let pooch fetch an address into `body`, and check it; raise _UnfitError for what is the mirror's fault."""
     import pooch
     import requests
 
@@ -270,12 +286,13 @@ def _download(url: str, body: _Body, timeout: float) -> None:
         with _watched(body, responses, timeout) as late:
             downloader(url, body, None)
         body.check()
-    except (_Unfit, requests.RequestException) as error:
+    except (_UnfitError, requests.RequestException) as error:
         if late.is_set():
-            raise _Unfit(f"too slow: less than {CHUNK // 1024} KiB in {timeout:g} s, after {_so_far(body)}") from None
-        if isinstance(error, _Unfit):
+            raise _UnfitError(f"too slow: less than {CHUNK // 1024} KiB in {timeout:g} s, "
+                              f"after {_so_far(body)}") from None
+        if isinstance(error, _UnfitError):
             raise
-        raise _Unfit(_reason(error, body, timeout)) from None
+        raise _UnfitError(_reason(error, body, timeout)) from None
     finally:
         for response in responses:
             response.close()
@@ -311,7 +328,7 @@ def _reason(error: Any, body: _Body, timeout: float) -> str:
     """Say in a few words what went wrong with a request."""
     from requests import exceptions as known
 
-    if isinstance(error, known.HTTPError):
+    if isinstance(error, known.HTTPError) and error.response is not None:
         return f"{error.response.status_code} {error.response.reason}".strip()
     if isinstance(error, known.ConnectTimeout):
         return f"no connection within {timeout:g} s"
@@ -327,10 +344,13 @@ def _reason(error: Any, body: _Body, timeout: float) -> str:
             f"the connection was closed after {_so_far(body)}")
     if isinstance(error, known.ContentDecodingError):
         return "damaged: it cannot be decoded"
-    words = system.strerror if system is not None else str(chain[-1])
-    prefix = "encryption: " if isinstance(error, known.SSLError) else "proxy: " if isinstance(
-        error, known.ProxyError) else ""
-    return f"{prefix}{words}"
+    words = str(system.strerror if system is not None else chain[-1])
+    if isinstance(system, socket.gaierror):
+        return f"its name cannot be looked up ({words})"
+    for kind, part in ((known.SSLError, "encryption"), (known.ProxyError, "proxy")):
+        if isinstance(error, kind):
+            return f"{part}: {words}"
+    return words
 
 
 def _chain(error: BaseException) -> list[BaseException]:

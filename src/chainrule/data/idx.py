@@ -118,19 +118,19 @@ def _read(path: Path, file: IO[bytes], length: int | None, most: int | None, sha
     magic = file.read(4)
     if not magic:
         raise IdxError(f"{path} is empty; expected an IDX file", again)
-    if magic[:2] != b"\0\0" or len(magic) < 3:
-        raise IdxError(f"{path} is not an IDX file, which begins with the bytes 00 00, but {looks_like(magic + file.read(60))}",
-                       "Unpack it, or download it again")
-    if magic[2] not in TYPES:
+    if magic[:2].strip(b"\0"):
+        raise IdxError(f"{path} is {looks_like(magic + file.read(60))}; expected an IDX file, which begins with the "
+                       "bytes 00 00", "Unpack it, or download it again")
+    if len(magic) > 2 and magic[2] not in TYPES:
         known = " ".join(f"{each:02x}" for each in TYPES)
         raise IdxError(f"{path} has elements of the unknown type {magic[2]:02x}; IDX files have one of {known} there",
                        "It is damaged, or not an IDX file")
-    kind = np.dtype(TYPES[magic[2]])
     axes = magic[3] if len(magic) == 4 else 0
     header = 4 + 4 * axes
     sizes = file.read(4 * axes)
-    if len(magic) < 4 or len(sizes) < 4 * axes:
+    if len(magic) + len(sizes) < header:
         raise IdxError(f"{path} is truncated: it ends in its header, after {len(magic) + len(sizes)} bytes", again)
+    kind = np.dtype(TYPES[magic[2]])
     found = tuple(int.from_bytes(sizes[i:i + 4], "big") for i in range(0, len(sizes), 4))
     size = math.prod(found) * kind.itemsize
     if axes > 32 or math.prod(max(n, 1) for n in found) * kind.itemsize > 2**62:

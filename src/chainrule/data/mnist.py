@@ -119,9 +119,9 @@ def load(source: Source, root: str | os.PathLike[str] | None = None, *, flatten:
     try:
         parts = [_part(source, *files[:2]), _part(source, *files[2:])]
     except IdxError as error:
-        option = "" if place.cached else f" --data-dir {place.base}"
-        raise IdxError(error.what, f"To fetch the files again: chainrule data fetch {source.name} --force{option}"
-                       ) from error
+        if not place.cached:                             # the user's own files are not ours to replace
+            raise
+        raise IdxError(error.what, f"To fetch it again: chainrule data fetch {source.name} --force") from error
     shape = (int(np.prod(source.shape)),) if flatten else source.shape
     train, test = (ArrayDataset(images if scale else images.reshape(-1, *shape), labels,
                                 transform=Pixels(source.maximum, shape) if scale else None)

@@ -49,7 +49,8 @@ class Pixels:
         try:
             return scaled.reshape(len(images), *self.shape)
         except ValueError:
-            raise ValueError(f"Pixels: images of the shape {images.shape[1:]} do not fit the shape {self.shape}") from None
+            raise ValueError(f"Pixels: images of the shape {images.shape[1:]} do not fit the shape {self.shape}; they "
+                             "need as many pixels") from None
 
     def __repr__(self) -> str:
         return f"Pixels(maximum={self.maximum}{f', shape={self.shape}' if self.shape is not None else ''})"

@@ -4,6 +4,7 @@ Names, arguments, defaults, state and trajectories are PyTorch's (`Lion`, which 
 what chooses among PyTorch's own implementations of one rule: ``foreach``, ``fused``, ``capturable``,
 ``differentiable``. There is one implementation here.
 """
+from . import lr_scheduler, schedule
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
@@ -20,4 +21,5 @@ from .sgd import SGD
 __all__ = [
     "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ExponentialMovingAverage", "Lion", "NAdam", "Optimizer",
     "RAdam", "RMSprop", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",
+    "lr_scheduler", "schedule",
 ]

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -116,6 +115,19 @@ class ExponentialMovingAverage:
                 if new is not average:
                     average[...] = new
 
+    def restart(self) -> None:
+        """Begin anew with the parameters as they are.
+
+        Raises
+        ------
+        RuntimeError
+            While the averages are applied.
+        """
+        self._not_applied("restart")
+        self.updates = 0
+        for name, p in self._pairs():
+            self.averages[name][...] = p.array
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Put the averages in the place of the parameters inside a ``with`` block, and take them out again after.
@@ -224,7 +236,7 @@ def _moved(average: Any, value: Any, keep: Any) -> Any:
 
 
 def _check(decay: Any) -> None:
-    if not isinstance(decay, Real):
+    if not isinstance(decay, int | float | np.integer | np.floating):
         raise TypeError(f"ExponentialMovingAverage: decay must be a number, got {decay!r}")
     if not 0 <= decay <= 1:
         raise ValueError(f"ExponentialMovingAverage: decay is a number from 0 to 1, got {decay}")

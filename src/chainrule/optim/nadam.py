@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from ..gates import sqrt
 from .optimizer import Optimizer
@@ -66,7 +66,7 @@ class NAdam(Optimizer):
     """
 
     switches = frozenset({"weight_decay", "decoupled_weight_decay", "maximize"})
-    scalars = Optimizer.scalars | {"mu_product": 1.0}
+    scalars: ClassVar[dict[str, int | float]] = {**Optimizer.scalars, "mu_product": 1.0}
 
     def __init__(self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0, momentum_decay: float = 4e-3,

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from numbers import Real
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from .parameters import collected, listed
 __all__ = ["Optimizer"]
 
 NOTHING: dict[str, Any] = {}
+NUMBER = int | float | np.integer | np.floating      #: what a setting may be
 #: What a group may hold beside its settings: a label, and what PyTorch and schedules write there.
 LABELS = frozenset({"params", "param_names", "name", "initial_lr", "min_lr", "max_lr", "base_momentum", "max_momentum"})
 #: What settings are called elsewhere.
@@ -79,7 +79,7 @@ class Optimizer:
 
     #: State that is one number for each parameter, and what it begins with. `step` is counted here; the others a rule
     #: may assign. It runs once for each block of a parameter, and finds the same number each time.
-    scalars: ClassVar[Mapping[str, int | float]] = {"step": 0}
+    scalars: ClassVar[dict[str, int | float]] = {"step": 0}
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = _tuples(defaults)
@@ -130,7 +130,7 @@ class Optimizer:
         """Raise if one of these settings is no number, or is negative or NaN."""
         for name in names:
             value = group[name]
-            if not isinstance(value, Real):
+            if not isinstance(value, NUMBER):
                 raise TypeError(f"{type(self).__name__}: {name} must be a number, got {_shown(value)}; "
                                 f"float({name}) makes it one")
             if not value >= 0:
@@ -147,7 +147,7 @@ class Optimizer:
     def two_fractions(self, group: dict[str, Any], name: str) -> None:
         """Raise if this setting is not a pair of numbers, each at least 0 and below 1."""
         pair = group[name]
-        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(x, Real) and 0 <= x < 1 for x in pair):
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(x, NUMBER) and 0 <= x < 1 for x in pair):
             raise ValueError(f"{type(self).__name__}: {name} are two numbers, at least 0 and below 1, got "
                              f"{_shown(pair)}")
 
@@ -173,7 +173,7 @@ class Optimizer:
         new: dict[str, Any] = {"params": params, **({"param_names": names} if names else {})}
         new |= self.defaults | _tuples({name: value for name, value in group.items() if name != "params"})
         for name in self.switches:
-            if not isinstance(new[name], Real | np.bool_):
+            if not isinstance(new[name], NUMBER | np.bool_):
                 raise TypeError(f"{title}: {name} must be a number, True or False, got {_shown(new[name])}")
         self.check(new)
         self.param_groups.append(new)
@@ -370,4 +370,4 @@ def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    return f"{value!r:.60}" if isinstance(value, Real | tuple) else f"{value!r:.60} ({type(value).__name__})"
+    return f"{value!r:.60}" if isinstance(value, NUMBER | tuple) else f"{value!r:.60} ({type(value).__name__})"

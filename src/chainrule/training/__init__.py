@@ -1,4 +1,5 @@
 """Training: the loop, what it shows, what it remembers, what it needs to go on."""
+from . import metrics
 from .best import KeepBest
 from .callback import Callback
 from .checkpoint import Checkpoints
@@ -9,4 +10,7 @@ from .metrics import accuracy
 from .run import Run
 from .trainer import Trainer
 
-__all__ = ["Callback", "Checkpoints", "Display", "EarlyStopping", "History", "KeepBest", "Run", "Trainer", "accuracy"]
+__all__ = [
+    "Callback", "Checkpoints", "Display", "EarlyStopping", "History", "KeepBest", "Run", "Trainer", "accuracy",
+    "metrics",
+]

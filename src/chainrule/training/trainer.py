@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from .. import nn
 from ..data import ArrayDataset, DataLoader, Dataset
 from ..mode import no_grad
-from ..optim import Optimizer
+from ..optim import ExponentialMovingAverage, Optimizer, clip_grad_norm_, clip_grad_value_
 from ..random import Generator
+from ..tensor import Tensor
 from .callback import Callback
 from .checkpoint import Checkpoints
 from .checks import check_data, check_optimizer, check_training
@@ -97,7 +98,7 @@ class Trainer:
                  schedule: Any = None, schedule_per: str | None = None, monitor: str | None = None,
                  metrics: Mapping[str, Metric] | None = None, clip_norm: float | None = None,
                  clip_value: float | None = None, augment: Augmentation | None = None,
-                 average: Any = None) -> None:
+                 average: ExponentialMovingAverage | None = None) -> None:
         if metrics is None:
             metrics = {}
             if isinstance(loss, nn.CrossEntropyLoss):
@@ -306,15 +307,16 @@ class Trainer:
                 run.sums[name] += metric(outputs.array, y) * len(x)
         run.samples += total
         if self.clip_norm is not None:
-            from ..optim import clip_grad_norm_
-            clip_grad_norm_(self.model.parameters(), self.clip_norm)
+            clip_grad_norm_(self._updated(), self.clip_norm)
         if self.clip_value is not None:
-            from ..optim import clip_grad_value_
-            clip_grad_value_(self.model.parameters(), self.clip_value)
+            clip_grad_value_(self._updated(), self.clip_value)
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
         return mean
+
+    def _updated(self) -> list[Tensor]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _measure(self, loader: DataLoader) -> dict[str, float]:
         """Return the loss and the metrics on all that a loader gives."""

@@ -51,7 +51,7 @@ def confusion_matrix(outputs: ArrayLike, targets: ArrayLike, *, ignore_index: in
 
 
 def confusion_table(matrix: ArrayLike, names: Sequence[str] | None = None) -> str:
-    """Return a confusion matrix as text: a row for each true class, a column for each predicted one.
+    r"""Return a confusion matrix as text: a row for each true class, a column for each predicted one.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def confusion_table(matrix: ArrayLike, names: Sequence[str] | None = None) -> st
     --------
     >>> from chainrule.training import metrics
     >>> print(metrics.confusion_table([[12, 1], [0, 7]], ["cat", "dog"]))
-    true \\ predicted  cat  dog
+    true \ predicted  cat  dog
     cat                12    1
     dog                 0    7
     """

@@ -42,7 +42,7 @@ def decisions(what: str, outputs: ArrayLike, targets: ArrayLike, ignore_index: i
         If shapes do not fit, or a class is out of range.
     """
     scores, true = np.asarray(outputs), np.asarray(targets)
-    if scores.shape == true.shape and (scores.ndim == 1 or scores.ndim > 1 and scores.shape[1] == 1):
+    if scores.shape == true.shape and (scores.ndim == 1 or (scores.ndim > 1 and scores.shape[1] == 1)):
         predicted, classes = scores > threshold, 2
         known = np.isin(true, (0, 1, ignore_index))
         if not known.all():
@@ -72,8 +72,8 @@ def labelled(what: str, scores: NDArray[Any], true: NDArray[Any]) -> tuple[NDArr
         raise TypeError(f"{what}: classes are whole numbers, got {true.dtype}; if they are meant so, "
                         "targets.astype(int)")
     elif scores.shape[axis] < 2:
-        raise ValueError(f"{what}: scores of shape {scores.shape} are a single one for each sample, so the targets need "
-                         f"the same shape, got {true.shape}; targets.reshape(scores.shape)")
+        raise ValueError(f"{what}: scores of shape {scores.shape} are a single one for each sample, so the targets "
+                         f"need the same shape, got {true.shape}; targets.reshape(scores.shape)")
     return scores, true, axis
 
 

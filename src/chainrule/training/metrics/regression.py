@@ -88,6 +88,7 @@ class R2:
         x, t = _alike("R2", outputs, targets)
         if not t.ndim or len(t) < 2:
             return float("nan")
+        x, t = x.reshape(len(x), -1), t.reshape(len(t), -1)
         missed, varied = ((x - t) ** 2).sum(0), ((t - t.mean(0)) ** 2).sum(0)
         varied = np.where((t == t[0]).all(0), 0, varied)            # their mean may be off by a rounding
         share = np.divide(missed, varied, out=(missed > 0).astype(np.float64), where=varied > 0)

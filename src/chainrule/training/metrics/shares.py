@@ -55,7 +55,7 @@ class Accuracy:
             single scores.
         """
         predicted, true, _ = decisions("Accuracy", outputs, targets, self.ignore_index, self.threshold)
-        return np.count_nonzero(predicted == true) / true.size if true.size else float("nan")
+        return float(np.count_nonzero(predicted == true) / true.size) if true.size else float("nan")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class TopKAccuracy:
         before = (scores > own) | (scores == own) & (column < place)
         right = before.sum(axis) < self.k
         right = right if counts is None else right[counts]
-        return np.count_nonzero(right) / right.size if right.size else float("nan")
+        return float(np.count_nonzero(right) / right.size) if right.size else float("nan")
 
 
 def accuracy(outputs: ArrayLike, targets: ArrayLike, *, ignore_index: int = -100) -> float:
