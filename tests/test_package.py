@@ -239,7 +239,8 @@ class TestImportsPointOneWay:
 def public() -> list[tuple[str, Any]]:
     found = []
     for package in ("chainrule", "chainrule.linalg", "chainrule.random", "chainrule.nn", "chainrule.nn.init",
-                    "chainrule.functional", "chainrule.optim", "chainrule.data", "chainrule.compiler",
+                    "chainrule.functional", "chainrule.optim", "chainrule.optim.schedule",
+                    "chainrule.optim.lr_scheduler", "chainrule.data", "chainrule.compiler",
                     "chainrule.training"):
         module = importlib.import_module(package)
         for name in getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")]):

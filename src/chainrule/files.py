@@ -42,6 +42,7 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any
     """
     if mode not in ("wb", "w"):
         raise ValueError(f"replacing: expected mode 'wb' or 'w', got {mode!r}")
+    said = os.fspath(path)
     path = Path(os.path.realpath(path))
     encoding = None if "b" in mode else "utf-8"
     if path.is_dir():
@@ -63,7 +64,9 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any
         os.umask(umask)
         os.chmod(aside, 0o666 & ~umask)
         os.replace(aside, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(aside)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:    # of writing itself
+            raise OSError(error.errno, error.strerror, said) from error
         raise

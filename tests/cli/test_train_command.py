@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import tomllib
 from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
@@ -22,6 +23,8 @@ import pytest
 from chainrule import data, nn
 from chainrule.cli import main
 from chainrule.cli.folder import FILES
+from chainrule.cli.presets import OPTIMIZERS
+from chainrule.cli.schedules import SCHEDULES
 from chainrule.training import History, Trainer
 
 COMMAND = [sys.executable, "-m", "chainrule", "train"]
@@ -63,23 +66,29 @@ def undrawn(monkeypatch):
 # ---------------------------------------------------------------------- what it leaves
 def test_the_files(finished):
     folder, _ = finished
-    assert names(folder) == sorted(FILES)
+    found = names(folder)
+    assert [name for name in found if not name.startswith("checkpoints")] == sorted(FILES)
+    assert 1 <= sum(name.endswith(".json") for name in found) <= 3
     assert (folder / "run.png").read_bytes().startswith(b"\x89PNG\r\n")
     rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
-    config = json.loads((folder / "config.json").read_text())
-    assert config["data"] == "digits"
-    assert config["settings"] == {
-        "hidden": [16, 8], "activation": "relu", "dropout": 0.1, "label_smoothing": 0.1, "optimizer": "adamw",
-        "lr": 0.005, "momentum": None, "weight_decay": 0.01, "schedule": "one-cycle", "batch_size": 32, "epochs": 2,
-        "seed": 5}
+    config = tomllib.loads((folder / "config.toml").read_text())
+    assert set(config.pop("versions")) == {"chainrule", "numpy", "python"}
+    assert config.pop("model") == {
+        "inputs": 64, "outputs": 10, "image": [8, 8], "classes": list("0123456789"),
+        "preparation": {"kind": "pixels", "maximum": 16, "shape": [64]}}
+    assert config == {
+        "data": "digits", "preset": "default", "validation": 0.0, "hidden": [16, 8], "activation": "relu",
+        "dropout": 0.1, "shift": 0, "label_smoothing": 0.1, "class_weights": "none", "optimizer": "adamw", "lr": 0.005,
+        "weight_decay": 0.01, "schedule": "one-cycle", "warmup": 0.0, "batch_size": 32, "accumulate": 1, "epochs": 2,
+        "keep": "last", "seed": 5}
 
 
 def test_json_is_one_object_and_alone_on_standard_output(finished):
     folder, done = finished
     result = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1
-    assert (result["epochs"], result["seed"], result["test_images"]) == (2, 5, 360)
+    assert (result["epochs"], result["seed"], result["test_samples"]) == (2, 5, 360)
     assert result["parameters"] == 65 * 16 + 17 * 8 + 9 * 10
     assert result["files"] == {Path(name).stem: str(folder / name) for name in FILES}
     assert result["left_out"] is None
@@ -130,8 +139,8 @@ def test_quiet_prints_nothing(here, undrawn, capsys):
 def test_without_out_no_run_replaces_another(here, undrawn):
     for _ in range(3):
         assert main(["train", *SMALL, "--quiet"]) == 0
-    assert names("runs") == sorted(str(Path(folder, name)) for folder in ("digits", "digits-2", "digits-3")
-                                   for name in ("", *FILES))
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["digits", "digits-2", "digits-3"]
+    assert len({path.read_bytes() for path in Path("runs").glob("*/model.safetensors")}) == 1
 
 
 def test_a_run_is_replaced_only_if_that_is_said(here, undrawn, capsys):
@@ -142,12 +151,15 @@ def test_a_run_is_replaced_only_if_that_is_said(here, undrawn, capsys):
     before = Path("mine/model.safetensors").read_bytes()
     assert main([*command, "--seed", "1"]) == 1
     assert one_line(capsys.readouterr().err) == (
-        "chainrule: mine already holds a run (model.safetensors, history.jsonl, config.json, run.png); "
-        "choose another --out, or add --overwrite to replace it\n")
+        "chainrule: mine already holds a run (config.toml, model.safetensors, history.jsonl, run.png, checkpoints); "
+        "choose another --out, add --overwrite to replace it, or go on with it: chainrule train --resume mine\n")
     assert Path("mine/model.safetensors").read_bytes() == before
     assert main([*command, "--seed", "1", "--overwrite"]) == 0
     assert Path("mine/model.safetensors").read_bytes() != before
     assert Path("mine/notes.txt").read_text() == "keep"
+    before = Path("mine/model.safetensors").read_bytes()
+    assert main(["train", "--data", "nothing.csv", "--out", "mine", "--overwrite"]) == 1     # it never begins
+    assert Path("mine/model.safetensors").read_bytes() == before
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +172,13 @@ def usual(tmp_path_factory):
 
 @pytest.mark.parametrize("options", [
     ["--hidden", ""], ["--activation", "tanh"], ["--activation", "sigmoid"], ["--dropout", "0"],
-    ["--batch-size", "2000"],
-    ["--optimizer", "sgd"], ["--optimizer", "sgd", "--momentum", "0", "--weight-decay", "0", "--lr", "0.5"],
-    ["--optimizer", "adam"], ["--schedule", "cosine"], ["--schedule", "constant"], ["--label-smoothing", "0"]])
+    ["--batch-size", "700"], ["--accumulate", "3"], ["--preset", "small", "--lr", "0.005"], ["--validation", "0.2"],
+    ["--keep", "best"], ["--early-stopping", "1"], ["--class-weights", "balanced"], ["--clip-norm", "0.1"],
+    ["--clip-value", "0.001"], ["--average", "0.9"], ["--warmup", "0.3"], ["--shift", "1"],
+    *(["--optimizer", name] for name in OPTIMIZERS if name != "adamw"),
+    *(["--schedule", name] for name in SCHEDULES if name not in ("one-cycle", "cosine", "constant")), 
+    ["--optimizer", "sgd", "--momentum", "0", "--weight-decay", "0", "--lr", "0.5"],
+    ["--optimizer", "rmsprop", "--momentum", "0.5"], ["--schedule", "cosine"], ["--schedule", "constant"], ["--label-smoothing", "0"]])
 def test_each_option_runs_and_changes_the_model(here, undrawn, usual, options):
     assert main(["train", *SMALL, *options, "--quiet", "--out", "changed"]) == 0
     assert Path("changed/model.safetensors").read_bytes() != usual
@@ -172,7 +188,7 @@ def test_without_matplotlib_it_ends_well_and_says_what_was_left_out(here):
     program = "import sys; sys.modules['matplotlib'] = None; from chainrule.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "train", *SMALL, "--out", "run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert names("run") == sorted(set(FILES) - {"run.png"})
+    assert {*FILES} - {*names("run")} == {"run.png"}
     said = 'run.png: matplotlib is not installed; pip install ".[plot]" in the clone adds it'
     assert done.stdout.splitlines()[-1] == f"left out {said}"
     Path("run/run.png").write_text("the picture of an earlier run")
@@ -256,8 +272,19 @@ def test_ctrl_c_in_the_middle(here):
     assert process.returncode == 130
     assert out == ""
     *_, last = err.splitlines(keepends=True)
-    assert re.fullmatch(r"chainrule: interrupted in epoch \d+ of 100000; nothing was written\n", last)
+    assert re.fullmatch(r"chainrule: interrupted in epoch \d+ of 100000; go on with: chainrule train --resume "
+                        r"some/run\n", last)
     assert all(line.startswith("epoch ") for line in err.splitlines()[:-1])
+    assert {"some/run/config.toml", "some/run/checkpoints"} <= {*names(here)}
+
+
+def test_ctrl_c_before_anything_is_saved(here, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "fit", interrupted)
+    assert main(["train", *SMALL, "--quiet"]) == 130
+    assert capsys.readouterr().err == "chainrule: interrupted in epoch 1 of 2; nothing was written\n"
     assert names(here) == []
 
 
@@ -265,7 +292,8 @@ def test_ctrl_c_on_a_terminal_brings_the_cursor_back(here):
     code, sent = on_a_terminal([*COMMAND, "--epochs", "100000"], interrupt_at=b"accuracy")
     assert code == 130
     assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h") == 1
-    assert re.search(r"\n(\x1b\[\?25h)?chainrule: interrupted in epoch \d+ of 100000; nothing was written\r\n$", sent)
+    assert re.search(r"\n(\x1b\[\?25h)?chainrule: interrupted in epoch \d+ of 100000; go on with: "
+                     r"chainrule train --resume runs/digits\r\n$", sent)
 
 
 def test_ctrl_c_while_the_files_are_written_keeps_the_whole_ones(here, capsys, monkeypatch):
@@ -275,8 +303,12 @@ def test_ctrl_c_while_the_files_are_written_keeps_the_whole_ones(here, capsys, m
     monkeypatch.setattr(History, "save", interrupted)
     assert main(["train", *SMALL, "--quiet"]) == 130
     assert capsys.readouterr().err == (
-        "chainrule: interrupted after the last epoch; kept runs/digits/model.safetensors\n")
-    assert names("runs") == ["digits", "digits/model.safetensors"]
+        "chainrule: interrupted after the last epoch; go on with: chainrule train --resume runs/digits\n")
+    assert {"digits/config.toml", "digits/model.safetensors"} <= {*names("runs")}
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    assert main(["train", "--resume", "runs/digits", "--quiet"]) == 0
+    assert {*FILES} <= {path.name for path in Path("runs/digits").iterdir()}
 
 
 @pytest.fixture
@@ -295,20 +327,20 @@ def test_a_full_disk(full_disk):
     folder, limit = full_disk
     done = run("--epochs", "2", "--quiet", "--out", folder / "run", preexec_fn=limit)
     assert done.returncode == 1
-    assert re.search(r"cannot write .*/run/model\.safetensors: (No space left on device|File too large); "
-                     r"nothing was written$", one_line(done.stderr))
+    assert re.search(r"cannot write .*/run/checkpoints/step-00000000\.safetensors: (No space left on device|File too "
+                     r"large)$", one_line(done.stderr))
     assert names(folder) == []
 
 
-def test_a_disk_that_gets_full_keeps_the_files_that_are_whole(here):
-    """The model has 3 KB, the history of 40 epochs 8 KB, the limit is 4 KB."""
-    done = run("--hidden", "", "--quiet", "--out", "run",
-               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+def test_a_disk_that_gets_full_loses_nothing(here):
+    """The files of a state have 8 KB and, with the rows of its epochs, more and more; the limit is 11 KB."""
+    command = ["--hidden", "", "--epochs", "60", "--quiet", "--checkpoint-every", "45"]
+    done = run(*command, "--out", "run", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (11000, 11000)))
     assert done.returncode == 1
-    assert one_line(done.stderr) == (
-        "chainrule: cannot write run/history.jsonl: File too large; kept run/model.safetensors\n")
-    assert names("run") == ["model.safetensors"]
-    nn.Sequential({"output": nn.Linear(64, 10)}).load("run/model.safetensors")
+    assert re.fullmatch(r"chainrule: cannot write run/checkpoints/step-\d+\.json: File too large; once there is room, "
+                        r"go on with: chainrule train --resume run\n", one_line(done.stderr))
+    assert run("--resume", "run", "--quiet").returncode == run(*command, "--out", "whole").returncode == 0
+    assert Path("run/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(("out", "words"), [
@@ -345,18 +377,22 @@ def test_a_folder_one_may_not_write_into(here, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["--epoch", "3"], "No such option"),
+    (["--epoch", "3"], "--epoch"),
     (["--epochs", "0"], "--epochs"), (["--epochs", "many"], "--epochs"), (["--epochs"], "--epochs"),
     (["--batch-size", "0"], "--batch-size"),
     (["--hidden", "12,x"], "'12,x' is not a list of whole numbers from 1 on"), (["--hidden", "0"], "--hidden"),
     (["--hidden", "64,"], "--hidden"),
     (["--activation", "gelu"], "'gelu' is not one of 'relu', 'tanh', 'sigmoid'"),
-    (["--optimizer", "lion"], "--optimizer"), (["--schedule", "steps"], "--schedule"),
+    (["--optimizer", "adan"], "--optimizer"), (["--schedule", "steps"], "--schedule"),
     (["--lr", "0"], "--lr"), (["--lr", "nan"], "nan is not a finite number"), (["--lr", "inf"], "--lr"),
     (["--dropout", "1"], "--dropout"), (["--dropout", "-0.1"], "--dropout"), (["--label-smoothing", "1"], "smoothing"),
     (["--weight-decay", "-1"], "--weight-decay"),
-    (["--momentum", "0.9"], "--momentum is a setting of sgd, not of adamw"),
+    (["--momentum", "0.9"], "--momentum is a setting of sgd and rmsprop, not of adamw"),
     (["--seed", "-1"], "--seed"), (["--seed", str(2**63)], "--seed"),
+    (["--preset", "huge"], "--preset"), (["--validation", "1"], "--validation"), (["--accumulate", "0"], "--accumulate"),
+    (["--keep", "best", "--validation", "0"], "go by held-out data"), (["--early-stopping", "0"], "--early-stopping"),
+    (["--warmup", "0.1", "--schedule", "plateau"], "--warmup does not go with --schedule plateau"),
+    (["--resume", "run", "--lr", "1"], "--lr does not go with --resume: the run keeps the settings"),
     (["--overwrite"], "--overwrite needs --out"), (["more"], "unexpected extra argument"),
 ])
 def test_a_bad_option_is_one_line_and_exit_code_2(here, capsys, arguments, words):
@@ -370,9 +406,9 @@ def test_a_bad_option_is_one_line_and_exit_code_2(here, capsys, arguments, words
 
 def test_training_that_goes_astray(here, capsys):
     assert main(["train", *SMALL, "--optimizer", "sgd", "--lr", "1e30", "--schedule", "constant", "--quiet"]) == 1
-    assert re.match(r"chainrule: training failed, nothing was written: the loss became (nan|inf) at step \d+ of epoch "
+    assert re.match(r"chainrule: training failed, no model was written: the loss became (nan|inf) at step \d+ of epoch "
                     r"1\. A smaller learning rate", one_line(capsys.readouterr().err))
-    assert names(here) == []
+    assert not Path("runs/digits/model.safetensors").exists()
 
 
 def test_a_network_larger_than_memory(here):
@@ -388,7 +424,7 @@ def test_standard_output_that_cannot_be_written(here):
                               stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert one_line(done.stderr) == "chainrule: cannot write to standard output: No space left on device\n"
-    assert names("run") == sorted(FILES)
+    assert {*FILES} <= {*names("run")}
 
 
 def test_a_reader_that_has_gone(here):

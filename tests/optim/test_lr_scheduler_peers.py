@@ -53,7 +53,8 @@ CASES = {
     "LambdaLR": [{"lr_lambda": JUMPS[0]}, {"lr_lambda": JUMPS}],
     "MultiplicativeLR": [{"lr_lambda": lambda t: 0.99 if t % 3 else 1.01}, {"lr_lambda": JUMPS}],
 }
-PAIRS = [(name, options) for name, cases in CASES.items() for options in cases]
+PAIRS = [pytest.param(name, options, id=f"{name}-{i}") for name, cases in CASES.items()
+         for i, options in enumerate(cases)]
 
 
 def optimizers(kind="SGD", rates=RATES):
@@ -70,9 +71,10 @@ def seen(optimizer):
             for number in (group["lr"], group.get("momentum", 0.0), *group.get("betas", ()))]
 
 
-def same(ours, others, scale=max(RATES)):
+def same(ours, others):
     """Equal to rounding; near 0, to the rounding of the rates that it was made from."""
-    assert seen(ours) == pytest.approx(seen(others), rel=1e-12, abs=1e-15 * scale)
+    for a, b in zip(seen(ours), seen(others), strict=True):
+        assert math.isclose(a, b, rel_tol=1e-12, abs_tol=3e-16), f"{a} for {b}"
 
 
 def walk(pair, schedulers, steps=STEPS):
@@ -92,9 +94,8 @@ def make(module, optimizer, name, options):
     return getattr(module, name)(optimizer, **options)
 
 
-@pytest.mark.parametrize(("name", "options", "kind"), [
-    (name, options, kind) for name, options in PAIRS for kind in ("SGD", "Adam")
-    if kind == "SGD" or name in ("CyclicLR", "OneCycleLR")], ids=lambda x: str(x))
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.parametrize(("name", "options"), PAIRS)
 def test_rates_and_momenta(name, options, kind):
     pair = optimizers(kind)
     made = [[make(module, optimizer, name, options)] for module, optimizer in zip((lr_scheduler, theirs), pair,
@@ -136,7 +137,7 @@ def chain(module, o):
 
 
 def chain_of_sequence(module, o):
-    return [module.ChainedScheduler([sequence(module, o)[0], module.CosineAnnealingLR(o, T_max=40, eta_min=0.01)])]
+    return [module.ChainedScheduler([sequence(module, o)[0], module.PolynomialLR(o, 400)])]
 
 
 def side_by_side(module, o):
@@ -173,7 +174,7 @@ def test_what_others_do_to_the_rates_stays(change):
 
 
 # ------------------------------------------------------------------ going on
-@pytest.mark.parametrize(("name", "options"), PAIRS, ids=lambda x: str(x))
+@pytest.mark.parametrize(("name", "options"), PAIRS)
 def test_going_on_from_their_state(name, options):
     """A run of theirs is taken over in the middle: optimizer and scheduler."""
     _, other = optimizers()
@@ -187,7 +188,7 @@ def test_going_on_from_their_state(name, options):
     walk((mine, other), ([resumed], [scheduler]), steps=150)
 
 
-@pytest.mark.parametrize(("name", "options"), PAIRS, ids=lambda x: str(x))
+@pytest.mark.parametrize(("name", "options"), PAIRS)
 def test_last_epoch(name, options):
     """A scheduler made with last_epoch=k continues a run of which k + 1 steps are over."""
     (mine, _), (_, other) = optimizers(), optimizers()
@@ -274,7 +275,7 @@ def test_the_warning_of_a_wrong_order(in_order):
     ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.2, "mode": "square"}), ("CyclicLR", {"base_lr": [0.1], "max_lr": 0.2}),
     ("CosineAnnealingWarmRestarts", {"T_0": 0}), ("CosineAnnealingWarmRestarts", {"T_0": 5, "T_mult": 0}),
     ("LambdaLR", {"lr_lambda": JUMPS[:1]}), ("ConstantLR", {"factor": -0.1}), ("LinearLR", {"end_factor": -1}),
-    ("SequentialLR", {"schedulers": [], "milestones": []})], ids=lambda x: str(x))
+    ("SequentialLR", {"schedulers": [], "milestones": []})])
 def test_what_they_refuse_is_refused(name, options):
     for module, optimizer in zip((lr_scheduler, theirs), optimizers(), strict=True):
         with pytest.raises(ValueError):

@@ -282,8 +282,12 @@ def test_another_run_is_not_gone_on_with(tmp_path):
     other = data.ArrayDataset(train.arrays[0] + 1, train.arrays[1])
     with pytest.raises(ValueError, match="checksum of the data"):
         trainer.fit(other, validation, resume=True, **options)
-    with pytest.raises(ValueError, match=r"no average of the weights|this trainer has one"):
+    with pytest.raises(ValueError, match=r"schedule: \{'name': 'one_cycle'.* in the checkpoint, None now"):
         averaged()[0].fit(train, validation, resume=True, **options)
+    other, _ = plain()
+    other.average = optim.ExponentialMovingAverage(other.model.parameters())
+    with pytest.raises(ValueError, match="run in the checkpoint has no average of the weights, this trainer has one"):
+        other.fit(train, validation, resume=True, **options)
     with pytest.raises(ValueError, match="where the checkpoints are"):
         trainer.fit(train, validation, resume=True, **options | {"checkpoints": None})
     assert not trainer.history.rows

@@ -13,7 +13,8 @@ from .failure import Failure
 from .options import ACTIVATIONS
 from .presets import DATA, MOMENTUM, OPTIMIZERS, OWN, USUAL
 from .problem import Problem
-from .schedules import SCHEDULES
+from .schedules import SCHEDULES, make
+from .units import Units
 
 __all__ = ["build", "complete", "deciders", "network"]
 
@@ -22,12 +23,15 @@ def complete(said: dict[str, Any]) -> dict[str, Any]:
     """Fill in what was not said: by the preset of the data set, and by the optimizer."""
     preset, said = said["preset"], {name: value for name, value in said.items() if value is not None}
     presets = DATA.get(said["data"], OWN)
-    usual = USUAL | presets["default"] | presets[preset]
+    usual = USUAL | presets[preset]
     optimizer = said.get("optimizer", usual["optimizer"])
     _, lr, decay = OPTIMIZERS[optimizer]
     usual |= {"lr": lr or usual["lr"], "weight_decay": decay, "momentum": MOMENTUM.get(optimizer)}
     if "momentum" in said and optimizer not in MOMENTUM:
         raise click.UsageError(f"--momentum is a setting of {' and '.join(MOMENTUM)}, not of {optimizer}",
+                               click.get_current_context())
+    if said.get("warmup") and SCHEDULES[said.get("schedule", usual["schedule"])] is None:
+        raise click.UsageError(f"--warmup does not go with --schedule {said['schedule']}, which goes by the loss",
                                click.get_current_context())
     decides = said.get("keep", "last") == "best" or "early_stopping" in said
     if decides or said.get("schedule") == "plateau":
@@ -41,8 +45,8 @@ def complete(said: dict[str, Any]) -> dict[str, Any]:
     return {"data": None, "preset": None, "data_dir": None, "target": None} | usual | said
 
 
-def network(settings: dict[str, Any], inputs: int, outputs: int) -> nn.Sequential:
-    """Make the network that settings describe."""
+def network(settings: dict[str, Any], inputs: int, outputs: int, *, numbers: bool = False) -> nn.Sequential:
+    """Make the network that settings describe, for scores of classes, or for numbers in their own units."""
     layers: OrderedDict[str, nn.Layer] = OrderedDict()
     width = inputs
     for i, units in enumerate(settings["hidden"], 1):
@@ -52,6 +56,8 @@ def network(settings: dict[str, Any], inputs: int, outputs: int) -> nn.Sequentia
             layers[f"dropout{i}"] = nn.Dropout(settings["dropout"])
         width = units
     layers["output"] = nn.Linear(width, outputs)
+    if numbers:
+        layers["units"] = Units(outputs)
     return nn.Sequential(layers)
 
 
@@ -59,13 +65,15 @@ def build(settings: dict[str, Any], problem: Problem) -> Trainer:
     """Make the network and what trains it. The same settings give the same run."""
     _fits(settings, problem)
     random.seed(settings["seed"])
-    model = network(settings, problem.inputs, problem.outputs)
+    model = network(settings, problem.inputs, problem.outputs, numbers=problem.classes is None)
+    if problem.classes is None:
+        model[-1].fit(problem.train.arrays[1])
     rule, _, _ = OPTIMIZERS[settings["optimizer"]]
     momentum = {"momentum": settings["momentum"]} if settings["momentum"] is not None else {}
     optimizer = rule(model.parameters(), lr=settings["lr"], weight_decay=settings["weight_decay"], **momentum)
     average = settings["average"]
     return Trainer(model, _loss(settings, problem), optimizer, seed=settings["seed"],
-                   schedule=SCHEDULES[settings["schedule"]](optimizer), metrics=figures(problem),
+                   schedule=make(settings["schedule"], settings["warmup"], optimizer), metrics=figures(problem),
                    clip_norm=settings["clip_norm"], clip_value=settings["clip_value"],
                    augment=data.Shift(settings["shift"], problem.image) if settings["shift"] and problem.image else None,
                    average=optim.ExponentialMovingAverage(model.parameters(), average, warmup=True) if average else None)
@@ -84,8 +92,8 @@ def deciders(settings: dict[str, Any]) -> list[Callback]:
 def figures(problem: Problem) -> dict[str, Any]:
     """Return the figures that a run shows beside its loss."""
     if problem.classes is not None:
-        return {"accuracy": metrics.accuracy}
-    return {"mae": metrics.mae, "rmse": metrics.rmse}
+        return {"accuracy": metrics.Accuracy()}
+    return {"mae": metrics.MAE(), "rmse": metrics.RMSE()}
 
 
 def _loss(settings: dict[str, Any], problem: Problem) -> nn.Layer:

@@ -47,12 +47,14 @@ def data_failures() -> Iterator[None]:
     """Turn the errors of data sets into the end of the command."""
     try:
         yield
+    except (data.DownloadError, ValueError) as error:
+        raise Failure(str(error)) from error
     except OSError as error:
-        if error.filename is not None and error.strerror:
-            raise Failure(f"cannot read {error.filename}: {error.strerror}") from error
-        raise Failure(str(error)) from error
-    except ValueError as error:
-        raise Failure(str(error)) from error
+        if error.errno is None:                          # with a message of ours
+            raise Failure(str(error)) from error
+        if error.filename is None:                       # standard output
+            raise
+        raise Failure(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 class Shown(Listener):

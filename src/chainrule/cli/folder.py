@@ -12,7 +12,7 @@ from .failure import Failure
 
 __all__ = ["CHECKPOINTS", "CONFIG", "FILES", "HISTORY", "MODEL", "PICTURE", "Place", "existing_run", "run_folder"]
 
-MODEL, HISTORY, CONFIG, PICTURE = FILES = ("model.safetensors", "history.jsonl", "config.toml", "run.png")
+CONFIG, MODEL, HISTORY, PICTURE = FILES = ("config.toml", "model.safetensors", "history.jsonl", "run.png")
 CHECKPOINTS = "checkpoints"
 
 

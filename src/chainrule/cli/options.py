@@ -77,6 +77,7 @@ OPTIONS = (
             help="How strongly weights are drawn to 0; it goes with the optimizer."),
     click.option("--schedule", type=click.Choice(list(SCHEDULES)),
                  help="How the learning rate changes in the course of the run."),
+    _number("--warmup", below=1, metavar="SHARE", help="The share of the run in which the learning rate rises first."),
     _count("--batch-size", metavar="SAMPLES", help="Samples per batch."),
     _count("--accumulate", metavar="BATCHES", help="Batches per step, their gradients added up."),
     _count("--epochs", metavar="NUMBER", help="How often all samples are gone through."),

@@ -12,7 +12,7 @@ PRESETS = ("small", "default", "best")
 #: Whatever the data.
 USUAL: dict[str, Any] = {
     "validation": 0.0, "hidden": (64,), "activation": "relu", "dropout": 0.0, "shift": 0, "label_smoothing": 0.0,
-    "class_weights": "none", "optimizer": "adamw", "lr": 0.003, "schedule": "one-cycle", "batch_size": 32,
+    "class_weights": "none", "optimizer": "adamw", "lr": 0.003, "schedule": "one-cycle", "warmup": 0.0, "batch_size": 32,
     "accumulate": 1, "epochs": 40, "clip_norm": None, "clip_value": None, "average": None, "early_stopping": None,
     "keep": "last", "seed": 0}
 
@@ -34,6 +34,9 @@ OWN: dict[str, dict[str, Any]] = {
 
 #: The optimizers: what makes one, its own learning rate (None: that of the preset) and weight decay.
 OPTIMIZERS: dict[str, tuple[Any, float | None, float]] = {
-    "adamw": (optim.AdamW, None, 0.01), "adam": (optim.Adam, None, 0.0), "sgd": (optim.SGD, 0.1, 1e-4)}
+    "adamw": (optim.AdamW, None, 0.01), "adam": (optim.Adam, None, 0.0), "adamax": (optim.Adamax, None, 0.0),
+    "nadam": (optim.NAdam, None, 0.0), "radam": (optim.RAdam, None, 0.0), "adadelta": (optim.Adadelta, 1.0, 0.0),
+    "adagrad": (optim.Adagrad, 0.02, 0.0), "lion": (optim.Lion, 5e-4, 0.1), "rmsprop": (optim.RMSprop, 1e-3, 0.0),
+    "sgd": (optim.SGD, 0.1, 1e-4)}
 #: Those with momentum, and how much if it is not said.
 MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from .. import data
 from ..data import ArrayDataset
 from ..data.catalog import CATALOG, Source
+from ..data.preparation import described
 from .failure import Failure
 
 __all__ = ["Problem", "load"]
@@ -29,6 +31,7 @@ class Problem:
     image: tuple[int, int] | None        #: the height and width of an image, if inputs are images
     preparation: dict[str, Any]          #: how inputs become what the network takes, for the run's file of settings
     noun: str = "samples"                #: what a sample is called
+    columns: tuple[str, ...] | None = None       #: the names of the inputs of a table
 
     @property
     def inputs(self) -> int:
@@ -60,10 +63,13 @@ def _images(source: Source, folder: Path | None) -> Problem:
         train, test = getattr(data, source.name.replace("-", "_"))(folder)
     else:
         train, test = data.digits()
-    preparation = {"kind": "pixels", "maximum": source.maximum}
+    preparation = described(data.Pixels(source.maximum, (math.prod(source.shape),)))
     return Problem(source.name, source.title, train, test, source.classes, len(source.classes), source.shape,
                    preparation, "images" if source.files else "digits")
 
 
 def _own(path: Path, target: str | None) -> Problem:
-    raise NotImplementedError
+    found = data.load(path, target=target)
+    image = (found.shape[0], found.shape[1]) if len(found.shape) == 2 else None
+    return Problem(path.stem, path.name, found.train, found.test, found.classes, found.outputs, image,
+                   found.preparation, columns=found.columns)

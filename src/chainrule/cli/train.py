@@ -156,7 +156,8 @@ class Session:
         """Return what `chainrule predict` needs to know of the data, so that it can do without them."""
         p = self.problem
         return {"inputs": p.inputs, "outputs": p.outputs, **({"image": list(p.image)} if p.image else {}),
-                **({"classes": list(p.classes)} if p.classes is not None else {}), "preparation": p.preparation}
+                **({"classes": list(p.classes)} if p.classes is not None else {}),
+                **({"columns": list(p.columns)} if p.columns is not None else {}), "preparation": p.preparation}
 
     def _interrupted(self, folder: Path, checkpoints: Checkpoints) -> str:
         epochs = self.settings["epochs"]

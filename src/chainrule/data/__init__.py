@@ -4,14 +4,18 @@ from .classes import class_weights
 from .dataset import ArrayDataset, Dataset
 from .digits import digits
 from .download import DownloadError
+from .files import Loaded, load, load_inputs
 from .idx import read_idx
 from .loader import DataLoader
 from .mnist import fashion_mnist, mnist
 from .pixels import Pixels
+from .preparation import described, preparation
 from .split import split
+from .standardize import Standardize
 from .toys import circles, gaussians, moons, spirals, xor
 
 __all__ = [
-    "ArrayDataset", "DataLoader", "Dataset", "DownloadError", "Pixels", "Shift", "circles", "class_weights", "digits",
-    "fashion_mnist", "gaussians", "mnist", "moons", "read_idx", "spirals", "split", "xor",
+    "ArrayDataset", "DataLoader", "Dataset", "DownloadError", "Loaded", "Pixels", "Shift", "Standardize", "circles",
+    "class_weights", "described", "digits", "fashion_mnist", "gaussians", "load", "load_inputs", "mnist", "moons",
+    "preparation", "read_idx", "spirals", "split", "xor",
 ]

@@ -1,6 +1,8 @@
 """A data set in two: one part to learn from, one that is held out."""
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ def split(dataset: ArrayDataset, share: float = 0.2, *, stratify: bool = True,
         Of the samples that is held out, between 0 and 1; rounded to whole samples, at least one on either side.
     stratify : bool
         Whether, if the last array holds whole-number labels, each class is divided by the same share. Every class is
-        then in both parts, but for those with one sample, which stay in the first.
+        then in both parts, even if more have to be held out for it, or fewer; but a single sample stays in the first.
     seed : int or Generator
         An integer is the seed of a stream of its own, which moves no other.
 
@@ -35,7 +37,7 @@ def split(dataset: ArrayDataset, share: float = 0.2, *, stratify: bool = True,
     Raises
     ------
     ValueError
-        If `share` is not between 0 and 1, or there are too few samples.
+        If `share` is not between 0 and 1, or there is one sample only, or one of each class.
     TypeError
         If `dataset` is not an ArrayDataset.
 
@@ -64,22 +66,22 @@ def split(dataset: ArrayDataset, share: float = 0.2, *, stratify: bool = True,
     order = (seed if isinstance(seed, Generator) else Generator(seed, stream=STREAM)).permutation(n)
     labels = dataset.arrays[-1]
     if stratify and len(dataset.arrays) > 1 and labels.ndim == 1 and labels.dtype.kind in "biu":
-        order = order[np.argsort(_places(labels[order], size), kind="stable")]
+        place, least, most = _places(labels[order])
+        order, size = order[np.argsort(place, kind="stable")], min(max(size, least), most)
     held_out = np.zeros(n, bool)
     held_out[order[:size]] = True
     return dataset.subset(~held_out), dataset.subset(held_out)
 
 
-def _places(labels: NDArray[np.int64], size: int) -> NDArray[np.float64]:
-    """Return for each sample, in the order drawn, how soon it is held out: the lowest places are."""
+def _places(labels: NDArray[Any]) -> tuple[NDArray[np.float64], int, int]:
+    """Return for each sample how soon it is held out (the lowest first), and how many must be at least and at most."""
     _, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    shared = int((counts > 1).sum())
-    if size < shared or len(labels) - size < len(counts):
-        raise ValueError(f"split: {len(labels)} samples cannot be divided into {len(labels) - size} and {size} so that "
-                         f"each of the {len(counts)} classes is in both parts. Take another share, or stratify=False")
+    if len(counts) == len(labels):
+        raise ValueError(f"split: {len(labels)} samples of {len(counts)} classes, one of each, cannot be divided class "
+                         "by class; expected more samples, or stratify=False")
     place = np.empty(len(labels))
     for c, count in enumerate(counts):
         places = (np.arange(count) + 0.5) / count
         places[0], places[-1] = -1, np.inf               # one is held out, one stays; if there is only one, it stays
         place[index == c] = places
-    return place
+    return place, int((counts > 1).sum()), len(labels) - len(counts)

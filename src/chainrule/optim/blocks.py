@@ -25,11 +25,10 @@ def blocks(written: Sequence[NDArray[Any]], read: Any) -> Iterator[tuple[Sequenc
     ------
     blocks of those written, block of the one read
     """
-    size = written[0].size
-    if size <= 2 * BLOCK or not all(array.flags.c_contiguous for array in written):
+    if read.size <= 2 * BLOCK or not all(array.flags.c_contiguous for array in written):
         yield written, read
         return
     written, read = [array.reshape(-1) for array in written], read.reshape(-1)
-    for start in range(0, size, BLOCK):
+    for start in range(0, read.size, BLOCK):
         block = slice(start, start + BLOCK)
         yield [array[block] for array in written], read[block]

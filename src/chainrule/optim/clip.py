@@ -82,7 +82,7 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any)
     Raises
     ------
     ValueError
-        If `max_norm` is negative or not a number.
+        If `max_norm` is negative or NaN.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def clip_grad_norm_(parameters: Tensors, max_norm: float, norm_type: float = 2.0
     Raises
     ------
     ValueError
-        If `max_norm` is negative or not a number.
+        If `max_norm` is negative or NaN.
     FloatingPointError
         If the norm is NaN or infinite, and that should be an error. The gradients are then unchanged.
 
@@ -169,7 +169,7 @@ def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
     Raises
     ------
     ValueError
-        If `clip_value` is negative or not a number.
+        If `clip_value` is negative or NaN.
 
     Notes
     -----
@@ -204,6 +204,8 @@ def _listed(tensors: Any) -> list[Tensor]:
 
 
 def _limit(name: str, value: float) -> float:
+    if not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a number, got {value!r}")
     if not value >= 0:
         raise ValueError(f"{name} must be at least 0, got {value}")
     return float(value)

@@ -11,7 +11,7 @@ import numpy as np
 from ..mode import enable_grad, mode, no_grad
 from ..state import ask, given, read, write
 from ..tensor import Tensor
-from .blocks import blocks
+from .blocks import BLOCK, blocks
 from .parameters import collected, listed
 
 __all__ = ["Optimizer"]
@@ -249,19 +249,28 @@ class Optimizer:
     def _write(self, p: Tensor, gradient: Tensor, state: dict[str, Any], moments: tuple[str, ...],
                settings: dict[str, Any]) -> None:
         """Run the rule on arrays, in place and a block at a time."""
-        scalars = {name: state[name] for name in self.scalars} if moments else NOTHING
-        s = SimpleNamespace()
-        for (value, *kept), g in blocks([p.memory(), *[state[name] for name in moments]], gradient.array):
-            s.__dict__.update(zip(moments, kept, strict=True), **scalars)
-            new = self.rule(value, g, s, **settings)
-            if new is not value:                       # returned or assigned, instead of written in place
-                value[...] = new
-            for name, array in zip(moments, kept, strict=True):
-                new = getattr(s, name)
-                if new is not array:
-                    array[...] = new
-        for name in scalars:
-            state[name] = getattr(s, name)
+        value, g = p.memory(), gradient.array
+        if g.size <= BLOCK:                            # most are small, and spared what cutting up costs
+            s = self._apply(value, g, state, moments, settings)
+        else:
+            for (block, *kept), part in blocks([value, *[state[name] for name in moments]], g):
+                s = self._apply(block, part, state | dict(zip(moments, kept, strict=True)), moments, settings)
+        if moments:
+            for name in self.scalars:
+                state[name] = getattr(s, name)
+
+    def _apply(self, p: Any, g: Any, state: dict[str, Any], moments: tuple[str, ...],
+               settings: dict[str, Any]) -> SimpleNamespace:
+        """Run the rule once, and write what it returned or assigned instead of writing in place."""
+        s = SimpleNamespace(**state)
+        new = self.rule(p, g, s, **settings)
+        if new is not p:
+            p[...] = new
+        for name in moments:
+            new = getattr(s, name)
+            if new is not state[name]:
+                state[name][...] = new
+        return s
 
     def _record(self, p: Tensor, gradient: Tensor, state: dict[str, Any], moments: tuple[str, ...],
                 settings: dict[str, Any]) -> None:

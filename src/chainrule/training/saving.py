@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..data import DataLoader, Dataset
+from ..optim.schedule import describe
 from .callback import Callback
 from .checkpoint import Checkpoints
 from .rates import Rates
@@ -24,10 +25,12 @@ class Saving:
             checkpoints = Checkpoints(checkpoints)
         self.checkpoints, self.run, self.listeners = checkpoints, run, listeners
         loader, accumulate = batches
-        self.about: dict[str, int | None] = {"epochs": run.epochs, "steps in an epoch": run.steps, "samples": len(train),
+        self.about: dict[str, Any] = {"epochs": run.epochs, "steps in an epoch": run.steps, "samples": len(train),
                       "batch_size": loader.batch_size, "accumulate": int(accumulate)}
         if checkpoints is not None:
             self.about["checksum of the data"] = fingerprint(train)
+        if run.trainer is not None and callable(run.trainer.schedule):
+            self.about["schedule"] = describe(run.trainer.schedule)
 
     def load(self, resume: bool) -> dict[str, Any] | None:
         """Return the state to go on from, or say why there can be none."""
@@ -42,8 +45,9 @@ class Saving:
             return None
         state = self.checkpoints.load()
         if state is not None:
-            wrong = [f"{name}: {was} in the checkpoint, {self.about[name]} now" for name, was in state["about"].items()
-                     if self.about.get(name) != was]
+            was, now = state["about"], self.about
+            wrong = [f"{name}: {was.get(name)} in the checkpoint, {now.get(name)} now" for name in was | now
+                     if was.get(name) != now.get(name)]
             if wrong:
                 raise ValueError(f"fit: the run in {self.checkpoints.folder} was another one, so it cannot be resumed "
                                  f"here ({'; '.join(wrong)}). Give it the data and the settings it was begun with")

@@ -115,7 +115,8 @@ class LRScheduler:
     def step(self) -> None:
         """Move the rates on, after a step of the optimizer, or after an epoch of them."""
         self._ready()
-        if self._step_count == 1 and not self._watch.stepped:
+        if self._step_count == 1 and not self._watch.stepped and not self._watch.told:
+            self._watch.told = True
             warnings.warn(f"{type(self).__name__}.step() was called before optimizer.step(), so the first rate of the "
                           "schedule is never used; call optimizer.step() first", UserWarning, stacklevel=2)
         self._step_count += 1

@@ -15,7 +15,7 @@ class Watch:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer, self.called = optimizer, False
+        self.optimizer, self.called, self.told = optimizer, False, False
         self.before = vars(optimizer).get("step")      # a step that somebody has set on this one optimizer
         self.moments = self._moments()
         vars(optimizer)["step"] = self
