@@ -196,7 +196,8 @@ class TestFetch:
         whole(self.cache)
 
     @pytest.mark.parametrize(("kind", "words"), [
-        ("missing", "404 Not Found"), ("wrong", "wrong checksum: the SHA-256 of its 47,040,016 bytes begins with"),
+        ("missing", "404 Not Found"), ("other", "wrong checksum: the SHA-256 of its 10,008 "
+                                                       "bytes begins with ff7bcfd416de, expected ba891046e650"),
         ("page", "sent a web page in the place of the file"),
         ("truncated", r"the connection was closed after [\d,]+ of 9,912,422 bytes"),
         ("hang", r"no answer within 0\.5 s"), ("drip", r"too slow: less than 16 KiB in 0\.5 s"),

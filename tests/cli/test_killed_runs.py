@@ -32,7 +32,7 @@ def finish(process):
 
 
 def sums(folder):
-    """Return the SHA-256 of the weights, of the moments with all else that is saved, and of the history; times apart."""
+    """Return the SHA-256 of the weights, of the moments and all else that is saved, and of the history; no times."""
     def digest(content):
         return hashlib.sha256(content).hexdigest()
 

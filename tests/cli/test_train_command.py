@@ -176,9 +176,10 @@ def usual(tmp_path_factory):
     ["--keep", "best"], ["--early-stopping", "1"], ["--class-weights", "balanced"], ["--clip-norm", "0.1"],
     ["--clip-value", "0.001"], ["--average", "0.9"], ["--warmup", "0.3"], ["--shift", "1"],
     *(["--optimizer", name] for name in OPTIMIZERS if name != "adamw"),
-    *(["--schedule", name] for name in SCHEDULES if name not in ("one-cycle", "cosine", "constant")), 
+    *(["--schedule", name] for name in SCHEDULES if name not in ("one-cycle", "cosine", "constant")),
     ["--optimizer", "sgd", "--momentum", "0", "--weight-decay", "0", "--lr", "0.5"],
-    ["--optimizer", "rmsprop", "--momentum", "0.5"], ["--schedule", "cosine"], ["--schedule", "constant"], ["--label-smoothing", "0"]])
+    ["--optimizer", "rmsprop", "--momentum", "0.5"], ["--schedule", "cosine"], ["--schedule", "constant"],
+    ["--label-smoothing", "0"]])
 def test_each_option_runs_and_changes_the_model(here, undrawn, usual, options):
     assert main(["train", *SMALL, *options, "--quiet", "--out", "changed"]) == 0
     assert Path("changed/model.safetensors").read_bytes() != usual
@@ -389,7 +390,8 @@ def test_a_folder_one_may_not_write_into(here, capsys, monkeypatch):
     (["--weight-decay", "-1"], "--weight-decay"),
     (["--momentum", "0.9"], "--momentum is a setting of sgd and rmsprop, not of adamw"),
     (["--seed", "-1"], "--seed"), (["--seed", str(2**63)], "--seed"),
-    (["--preset", "huge"], "--preset"), (["--validation", "1"], "--validation"), (["--accumulate", "0"], "--accumulate"),
+    (["--preset", "huge"], "--preset"), (["--validation", "1"], "--validation"),
+    (["--accumulate", "0"], "--accumulate"),
     (["--keep", "best", "--validation", "0"], "go by held-out data"), (["--early-stopping", "0"], "--early-stopping"),
     (["--warmup", "0.1", "--schedule", "plateau"], "--warmup does not go with --schedule plateau"),
     (["--resume", "run", "--lr", "1"], "--lr does not go with --resume: the run keeps the settings"),

@@ -98,6 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
         body[-1] ^= 1
         self.send(bytes(body))
 
+    def be_other(self):
+        """Another file of the same data set."""
+        self.place = self.place.rpartition("/")[0] + "/t10k-labels-idx1-ubyte.gz"
+        self.be_good()
+
     def be_damaged(self):
         body = bytearray(self.packed())
         body[-5] ^= 0xFF                                 # of gzip's own checksum

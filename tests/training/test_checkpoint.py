@@ -131,7 +131,7 @@ def test_what_cannot_be_saved(tmp_path):
 
 
 # ------------------------------------------------------------------ a run that is stopped and goes on
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -144,7 +144,7 @@ class KillAt(Callback):
     def step(self, loss):
         self.left -= 1
         if self.left < 0:
-            raise Killed
+            raise KilledError
 
 
 def problem():
@@ -239,7 +239,7 @@ def test_a_run_that_goes_on_ends_with_the_same_bytes(make, every, accumulate, tm
     whole = outcome(go(make, None, accumulate=accumulate))
     for kill in (0, 1, 7):
         folder = tmp_path / str(kill)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             go(make, folder, kill=kill, every=every, accumulate=accumulate)
         assert outcome(go(make, folder, every=every, resume=True, accumulate=accumulate)) == whole
 
@@ -248,7 +248,7 @@ def test_a_run_that_goes_on_ends_with_the_same_bytes(make, every, accumulate, tm
 def test_also_if_it_is_stopped_again_and_again(make, tmp_path):
     whole = outcome(go(make, None))
     for _ in range(4):
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             go(make, tmp_path, kill=3, every=2, resume=True)
     assert outcome(go(make, tmp_path, resume=True)) == whole
     assert outcome(go(make, tmp_path, resume=True)) == whole                 # there is nothing left to do
@@ -256,7 +256,7 @@ def test_also_if_it_is_stopped_again_and_again(make, tmp_path):
 
 def test_also_if_the_newest_checkpoint_is_damaged(tmp_path):
     whole = outcome(go(plain, None))
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         go(plain, tmp_path, kill=11, every=2)
     newest = max(tmp_path.glob("*.safetensors"))
     damage(newest, "a bit")

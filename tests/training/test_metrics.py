@@ -310,6 +310,14 @@ def test_the_table_of_a_confusion_matrix():
         metrics.confusion_table(MATRIX[:2])
 
 
+def test_a_metric_is_a_value_that_says_what_it_is():
+    assert F1(average="micro") == F1(average="micro") != Precision(average="micro")
+    assert repr(TopKAccuracy(3)) == "TopKAccuracy(k=3, ignore_index=-100)"
+    assert repr(Recall(average=None)).startswith("Recall(average=None, ")
+    with pytest.raises(AttributeError):
+        F1().average = "micro"
+
+
 # ------------------------------------------------------------------ in a trainer
 def test_evaluation_takes_a_figure_of_all_outputs_together():
     """Of batches of one sample, F1 would be their accuracy, and R² nan."""

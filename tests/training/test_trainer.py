@@ -262,6 +262,8 @@ def test_bad_data_are_found_before_the_first_step(problem, change, error, words,
     ({"epochs": 0}, ValueError, "epochs is a whole number from 1 on, got 0"),
     ({"epochs": 1.5}, ValueError, r"got 1\.5"),
     ({"batch_size": 0}, ValueError, "batch_size.*got 0"),
+    ({"batch_size": 51}, ValueError, "have 50 samples, fewer than one batch of 51; use a batch_size of at most 50"),
+    ({"accumulate": 0}, ValueError, "accumulate is a whole number from 1 on, got 0"),
 ])
 def test_bad_arguments(problem, options, error, words):
     with pytest.raises(error, match=words):
@@ -283,6 +285,21 @@ def test_a_model_a_loss_and_an_optimizer_that_do_not_fit(problem):
     complains("the loss returned float", TypeError, loss=lambda outputs, targets: 1.0)
     two = nn.Sequential(nn.Linear(4, 3).double(), Scores())
     complains("model returned tuple", TypeError, model=two)
+
+
+def test_one_class_only(problem):
+    x, y = problem
+    for loss, targets, words in (
+            (nn.CrossEntropyLoss(), np.full(50, 2), "all 50 targets of the training data are 2: there is one class"),
+            (nn.CrossEntropyLoss(), np.where(y > 0, 1, -100), "are 1: there is one class only.*sorted by class"),
+            (nn.CrossEntropyLoss(), np.full(50, -100), "every target of the training data is -100, the class that"),
+            (nn.BCEWithLogitsLoss(), np.ones((50, 3)), "are 1.0: there is one class only"),
+            (nn.BCEWithLogitsLoss(), np.eye(3)[y] * 2, r"hold 2.0 \(50 such in all\); BCEWithLogitsLoss takes")):
+        model = classifier()
+        trainer = Trainer(model, loss, optim.SGD(model.parameters(), lr=0.1))
+        with pytest.raises(ValueError, match=words):
+            fit(trainer, x, targets)
+        assert trainer.evaluate(data.ArrayDataset(x, targets)).keys() >= {"loss"}       # it can be looked at
 
 
 def test_ignored_labels_are_no_error_and_do_not_count(problem):

@@ -71,12 +71,12 @@ def build(settings: dict[str, Any], problem: Problem) -> Trainer:
     rule, _, _ = OPTIMIZERS[settings["optimizer"]]
     momentum = {"momentum": settings["momentum"]} if settings["momentum"] is not None else {}
     optimizer = rule(model.parameters(), lr=settings["lr"], weight_decay=settings["weight_decay"], **momentum)
-    average = settings["average"]
+    shift, decay = settings["shift"], settings["average"]
     return Trainer(model, _loss(settings, problem), optimizer, seed=settings["seed"],
                    schedule=make(settings["schedule"], settings["warmup"], optimizer), metrics=figures(problem),
                    clip_norm=settings["clip_norm"], clip_value=settings["clip_value"],
-                   augment=data.Shift(settings["shift"], problem.image) if settings["shift"] and problem.image else None,
-                   average=optim.ExponentialMovingAverage(model.parameters(), average, warmup=True) if average else None)
+                   augment=data.Shift(shift, problem.image) if shift and problem.image else None,
+                   average=optim.ExponentialMovingAverage(model.parameters(), decay, warmup=True) if decay else None)
 
 
 def deciders(settings: dict[str, Any]) -> list[Callback]:

@@ -1,9 +1,7 @@
 """The settings of a run as a TOML file: written with each run, read by --config and --resume."""
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import click
 
 from ..files import replacing
 from .failure import Failure
+from .suggest import meant
 
 __all__ = ["read", "use", "write"]
 
@@ -54,13 +53,8 @@ def use(context: click.Context, option: click.Parameter, path: Path | None) -> P
     known = {each.name for each in context.command.params if each.expose_value and each.name} - {"config", "resume"}
     for name in found:
         if name not in known:
-            raise click.BadParameter(f"{path} sets {name!r}, which is not a setting{_meant(name, sorted(known))}",
+            raise click.BadParameter(f"{path} sets {name!r}, which is not a setting{meant(name, sorted(known))}",
                                      context, option)
     texts = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in found.items()}
     context.default_map = {**(context.default_map or {}), **texts}
     return path
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -13,6 +13,7 @@ from ..data.download import fetch as fetch_files
 from ..data.place import base, locate
 from .failure import Interrupted
 from .fetching import Shown, data_failures
+from .suggest import Commands
 
 __all__ = ["data"]
 
@@ -23,7 +24,7 @@ as_json = click.option("--json", "as_json", is_flag=True,
                        help="Print one JSON object on standard output, and nothing else there.")
 
 
-@click.group(invoke_without_command=True, short_help="List data sets, fetch them, say where they are.")
+@click.group(cls=Commands, invoke_without_command=True, short_help="List data sets, fetch them, say where they are.")
 @click.pass_context
 def data(context: click.Context, /) -> None:
     """Data sets that have a name: which there are, where they lie, and how they come here.

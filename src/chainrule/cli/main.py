@@ -7,15 +7,20 @@ from collections.abc import Sequence
 
 import click
 
+from .completion import completion
 from .datasets import data
+from .evaluate import evaluate
 from .failure import Failure, Interrupted
+from .info import info
+from .predict import predict
+from .suggest import Commands, readable
 from .train import train
 from .version import version
 
 __all__ = ["main"]
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version() or "(not installed)", message="%(prog)s %(version)s")
 @click.pass_context
 def chainrule(context: click.Context) -> None:
@@ -23,8 +28,12 @@ def chainrule(context: click.Context) -> None:
 
     \b
     Begin with
-      chainrule train            a network learns handwritten digits, in seconds
-      chainrule train --help     what can be changed
+      chainrule train                       a network learns handwritten digits,
+                                            in seconds
+      chainrule info runs/digits            what is in the folder it left
+      chainrule evaluate runs/digits        which digits it takes for which
+      chainrule predict runs/digits 7.png   what is on a picture
+      chainrule train --help                what can be changed
 
     \b
     Exit codes
@@ -37,8 +46,8 @@ def chainrule(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-chainrule.add_command(train)
-chainrule.add_command(data)
+for each in (train, evaluate, predict, info, data, completion):
+    chainrule.add_command(each)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,12 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return 0
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx is not None else "chainrule"
-        return _say(f"{error.format_message().rstrip('.')}; see {command} --help", error.exit_code)
+        return _say(readable(error), error.exit_code)
     except click.ClickException as error:
         return _say(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", Interrupted.exit_code)
+    except MemoryError as error:
+        return _say(f"there is not enough memory{f': {error}' if str(error) else ''}", Failure.exit_code)
     except OSError as error:                             # commands name their files themselves: this is the output
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         if isinstance(error, BrokenPipeError):           # whoever read it has seen enough

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from .. import nn
+from .completion import data_names
 from .presets import MOMENTUM, OPTIMIZERS, PRESETS
 from .schedules import SCHEDULES
 
@@ -50,7 +51,7 @@ def _count(*names: str, low: int = 1, **rest: Any) -> Callable[[F], F]:
 
 
 OPTIONS = (
-    click.option("--data", metavar="NAME|FILE", default="digits", show_default=True,
+    click.option("--data", metavar="NAME|FILE", default="digits", show_default=True, shell_complete=data_names,
                  help="digits, mnist or fashion-mnist; or a file of your own: .npz, .csv or .tsv."),
     click.option("--data-dir", type=click.Path(path_type=Path), metavar="FOLDER",
                  help="Where the files of mnist or fashion-mnist lie.  [default: CHAINRULE_DATA, else they are "

@@ -12,7 +12,7 @@ from .. import functional as F
 from ..files import replacing
 from .completion import run_folders
 from .failure import Failure
-from .printing import print_json, print_table
+from .printing import print_aligned, print_json
 from .samples import read
 from .saved import Saved, open_run, outputs
 
@@ -69,7 +69,7 @@ def predict(run: Path, files: tuple[Path, ...], top: int, invert: bool | None, o
     samples = [read(path, saved, invert) for path in files]
     found = np.concatenate([outputs(model, each.inputs) for each in samples])
     if classes is not None:
-        found = np.asarray(F.softmax(found, 1))
+        found = F.softmax(found, 1).numpy()
     if not np.isfinite(found).all():
         raise Failure(f"the network in {run} gives numbers that are not finite; are the inputs as large as in training?")
     if out is not None:
@@ -100,16 +100,14 @@ def _described(origins: list[tuple[str, int, str]], found: NDArray[Any], classes
 def _print(names: list[str], found: NDArray[Any], saved: Saved, top: int) -> None:
     """Print a line for each sample."""
     classes = saved.model.classes
-    rows = []
+    rows: list[list[str]] = []
     for name, numbers in zip(names, found, strict=True):
         if classes is None:
             rows.append([name, *(f"{number:.6g}" for number in numbers)])
         else:
             rows.append([name, *(text for i in _ranked(numbers, top)
                                  for text in (classes[i], f"{100 * numbers[i]:.1f} %"))])
-    if classes is None:
-        ...
-    print_table([], rows)
+    print_aligned(rows, "lr" if classes is None else "l" + "lr" * top)
 
 
 def _ranked(probabilities: NDArray[Any], top: int) -> list[int]:

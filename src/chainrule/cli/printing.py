@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-__all__ = ["on_a_terminal", "print_json", "print_table", "printable", "width"]
+__all__ = ["on_a_terminal", "print_aligned", "print_json", "print_table", "printable", "width"]
 
 
 def on_a_terminal() -> bool:
@@ -44,24 +44,37 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: i
     style : callable, optional
         ``(row, column) -> str``, what a cell looks like on a terminal: ``"bold"``, ``"dim"``, ``"green"``.
     """
-    if on_a_terminal():
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        for i, name in enumerate(header):
-            table.add_column(Text(printable(name)), justify="left" if i < left else "right", overflow="fold",
-                             no_wrap=i >= left)
-        for i, row in enumerate(rows):
-            table.add_row(*(Text(printable(cell), style=style(i, j) if style else "") for j, cell in enumerate(row)))
-        Console(highlight=False).print(table)
+    if not on_a_terminal():
+        print_aligned([header, *rows], "l" * left + "r")
         return
-    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for i, name in enumerate(header):
+        table.add_column(Text(printable(name)), justify="left" if i < left else "right", overflow="fold",
+                         no_wrap=i >= left)
+    for i, row in enumerate(rows):
+        table.add_row(*(Text(printable(cell), style=style(i, j) if style else "") for j, cell in enumerate(row)))
+    Console(highlight=False).print(table)
+
+
+def print_aligned(rows: Sequence[Sequence[str]], align: str) -> None:
+    """Print a line for each row, its cells below each other.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+    align : str
+        ``"l"`` or ``"r"``, left or right, for each column; the last is repeated.
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    sides = align.ljust(len(widths), align[-1])
     for line in cells:
-        click.echo("  ".join(cell.ljust(size) if i < left else cell.rjust(size)
-                             for i, (cell, size) in enumerate(zip(line, widths, strict=True))).rstrip())
+        click.echo("  ".join(cell.ljust(size) if side == "l" else cell.rjust(size)
+                             for cell, size, side in zip(line, widths, sides, strict=False)).rstrip())
 
 
 def print_json(content: dict[str, Any]) -> None:

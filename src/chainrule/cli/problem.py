@@ -12,6 +12,7 @@ from ..data import ArrayDataset
 from ..data.catalog import CATALOG, Source
 from ..data.preparation import described
 from .failure import Failure
+from .fetching import load_data
 
 __all__ = ["Problem", "load"]
 
@@ -39,8 +40,8 @@ class Problem:
         return int(self.train[:1][0].shape[1])
 
 
-def load(name: str, folder: Path | None, target: str | None) -> Problem:
-    """Load a data set by name, or a file.
+def load(name: str, folder: Path | None, target: str | None, *, quiet: bool = False) -> Problem:
+    """Load a data set by name, or a file; a download is shown unless `quiet`.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def load(name: str, folder: Path | None, target: str | None) -> Problem:
     if name in CATALOG:
         if target is not None:
             raise Failure(f"--target names a column of a table, and {name} is not one")
-        return _images(CATALOG[name], folder)
+        return _images(CATALOG[name], folder, quiet)
     if not Path(name).exists() and Path(name).suffix not in FORMATS:
         near = difflib.get_close_matches(name, CATALOG, n=1)
         raise Failure(f"there is no data set {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} There are "
@@ -58,11 +59,8 @@ def load(name: str, folder: Path | None, target: str | None) -> Problem:
     return _own(Path(name), target)
 
 
-def _images(source: Source, folder: Path | None) -> Problem:
-    if source.files:
-        train, test = getattr(data, source.name.replace("-", "_"))(folder)
-    else:
-        train, test = data.digits()
+def _images(source: Source, folder: Path | None, quiet: bool) -> Problem:
+    train, test = load_data(source.name, folder, quiet=quiet)
     preparation = described(data.Pixels(source.maximum, (math.prod(source.shape),)))
     return Problem(source.name, source.title, train, test, source.classes, len(source.classes), source.shape,
                    preparation, "images" if source.files else "digits")

@@ -1,6 +1,8 @@
 """Files of samples for a network that is trained: arrays, tables, images."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,31 +56,21 @@ def read(path: Path, run: Saved, invert: bool | None) -> Samples:
     return Samples(path, inputs, [f"{path}[{i}]" for i in range(len(inputs))] if several else [str(path)])
 
 
-class reading:  # noqa: N801
-    """A context in which what is wrong with a file ends the command."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        path = self.path
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Let what is wrong with a file end the command."""
+    try:
         if path.is_dir():
             raise Failure(f"{path} is a folder; give the files in it: {path}/*")
-        try:
-            empty = path.is_file() and not path.stat().st_size
-        except OSError:
-            empty = False
-        if empty:
+        if path.is_file() and not path.stat().st_size:
             raise Failure(f"{path} is empty, of 0 bytes")
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Turn its errors into the end of the command."""
-        if isinstance(error, FileNotFoundError):
-            raise Failure(f"there is no file {self.path}") from error
-        if isinstance(error, OSError):
-            raise Failure(f"cannot read {self.path}: {error.strerror or error}") from error
-        if isinstance(error, ValueError):
-            raise Failure(str(error)) from error
+        yield
+    except FileNotFoundError as error:
+        raise Failure(f"there is no file {path}") from error
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise Failure(str(error)) from error
 
 
 def prepared(stored: NDArray[Any], run: Saved, what: str) -> tuple[ArrayDataset, bool]:
@@ -113,19 +105,7 @@ def prepared(stored: NDArray[Any], run: Saved, what: str) -> tuple[ArrayDataset,
     transform = data.preparation(run.model.preparation)
     if isinstance(transform, Pixels):
         transform = _scaled(samples, transform.maximum, what)
-    return ArrayDataset(samples, transform=Flat(transform)), several
-
-
-class Flat:
-    """Rows of numbers that have gone through a transform."""
-
-    def __init__(self, transform: Any) -> None:
-        self.transform = transform
-
-    def __call__(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Return samples as rows."""
-        made: NDArray[np.float32] = self.transform(samples).reshape(len(samples), -1)
-        return made
+    return ArrayDataset(samples, transform=transform), several
 
 
 def _scaled(samples: NDArray[Any], maximum: int, what: str) -> Pixels:

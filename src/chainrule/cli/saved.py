@@ -18,7 +18,7 @@ from .failure import Failure
 from .folder import CHECKPOINTS, CONFIG, FILES, HISTORY, MODEL, existing_run
 from .options import ACTIVATIONS
 
-__all__ = ["Described", "Saved", "open_run"]
+__all__ = ["Described", "Saved", "open_run", "outputs"]
 
 
 @dataclass(frozen=True)

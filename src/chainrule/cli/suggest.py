@@ -17,7 +17,11 @@ def meant(word: str, known: Iterable[str]) -> str:
 
 
 class Commands(click.Group):
-    """A group of commands that suggests the right name for a wrong one."""
+    """A group of commands that suggests the right name for a wrong one, and lists them in the order they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return list(self.commands)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the first argument names."""

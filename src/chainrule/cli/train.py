@@ -14,6 +14,7 @@ from .. import data
 from ..training import Callback, Checkpoints, Display, Trainer
 from . import config
 from .build import build, complete, deciders
+from .completion import run_folders
 from .failure import Failure, Interrupted
 from .folder import CHECKPOINTS, CONFIG, HISTORY, MODEL, PICTURE, Place, existing_run, run_folder
 from .options import settings as settings_options
@@ -32,7 +33,7 @@ __all__ = ["train"]
               help="Save the state of the run after every so many steps.  [default: after epochs, and once a minute]")
 @click.option("--keep-checkpoints", type=click.IntRange(1), default=3, show_default=True, metavar="NUMBER",
               help="How many states stay.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", shell_complete=run_folders,
               help="Go on with a run that was stopped or killed, to the same bytes as if it had not been.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Where the files go.  [default: runs/NAME, or runs/NAME-2 and so on if that is taken]")
@@ -41,7 +42,7 @@ __all__ = ["train"]
 @click.option("--json", "as_json", is_flag=True,
               help="Print the result as one JSON object on standard output, and nothing else there.")
 @click.pass_context
-def train(context: click.Context, out: Path | None, overwrite: bool, quiet: bool, as_json: bool, resume: Path | None,
+def train(context: click.Context, /, out: Path | None, overwrite: bool, quiet: bool, as_json: bool, resume: Path | None,
           checkpoint_every: int | None, keep_checkpoints: int, **said: Any) -> None:
     """Train a network: on the handwritten digits inside the package, if nothing else is said.
 
@@ -98,8 +99,8 @@ def _alone(context: click.Context, option: str, *beside: str) -> None:
     usual = click.core.ParameterSource.DEFAULT
     for name in context.params:
         if name not in (option, *beside) and context.get_parameter_source(name) is not usual:
-            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --{option}: the run keeps the settings "
-                                   "it was begun with", context)
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --{option}: the run keeps the "
+                                   "settings it was begun with", context)
 
 
 class Session:
@@ -132,7 +133,7 @@ class Session:
 
     def _train(self, checkpoints: Checkpoints, quiet: bool) -> None:
         settings = self.settings
-        self.problem: Problem = load(settings["data"], settings["data_dir"], settings["target"])
+        self.problem: Problem = load(settings["data"], settings["data_dir"], settings["target"], quiet=quiet)
         train, held_out = self.problem.train, self.problem.test
         if settings["validation"]:
             train, held_out = data.split(train, settings["validation"], seed=settings["seed"])

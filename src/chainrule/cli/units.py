@@ -45,4 +45,4 @@ class Units(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale outputs of shape (N, outputs)."""
-        return x * self.scale + self.mean
+        return x * self.scale + self.mean  # type: ignore[no-any-return]

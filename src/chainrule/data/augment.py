@@ -71,4 +71,5 @@ class Shift:
         plane = np.arange(height)[:, None] * stride + np.arange(width)
         first = np.arange(n * planes.shape[1]).reshape(n, -1) * ((height + 2 * k) * stride)
         first = first + (moves[0] * stride + moves[1])[:, None]
-        return room.reshape(-1).take(first[:, :, None, None] + plane).reshape(inputs.shape)
+        moved: NDArray[Any] = room.reshape(-1).take(first[:, :, None, None] + plane)
+        return moved.reshape(inputs.shape)

@@ -113,8 +113,8 @@ def _read(path: Path, reader: Any, target: Column | None, drop: Sequence[Column]
     if not lines:
         raise ValueError(f"{path}: there are names of columns, but no line of numbers below them")
     inputs: NDArray[Any] = np.frombuffer(numbers, np.float64).reshape(len(lines), len(chosen))
-    if inputs.min() >= 0 and inputs.max() <= 255 and (inputs == np.floor(inputs)).all():
-        inputs = inputs.astype(np.uint8)                 # pixels, counts, flags: an eighth of the memory
+    if inputs.min() >= 0 and inputs.max() <= 255 and (inputs == (small := inputs.astype(np.uint8))).all():
+        inputs = small                                   # pixels, counts, flags: an eighth of the memory
     return Table(inputs, tuple(names[i] for i in chosen), cells if goal is not None else None,
                  None if goal is None else names[goal], np.frombuffer(lines, np.int64))
 

@@ -185,7 +185,7 @@ class Optimizer:
                 likely = [ALIASES.get(name, "")] if ALIASES.get(name) in self.defaults else get_close_matches(
                     str(name), self.defaults, 1)
                 raise TypeError(f"{type(self).__name__} has no setting {name!r}"
-                                + (f"; did you mean {likely[0]!r}?" if likely else "")
+                                + (f"; did you mean {likely[0]!r}?" if likely else ".")
                                 + f" A group has 'params' and any of {', '.join(self.defaults)}")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -325,10 +325,11 @@ class Optimizer:
                          for group, saved in zip(self.param_groups, groups, strict=True)]
         for group in loaded_groups:
             self.check(group)
-        numbers = [i for group in groups for i in group["params"]]
-        loaded, wrong = {}, []
+        numbers = [int(i) for group in groups for i in group["params"]]
+        states = {int(i): state for i, state in state_dict["state"].items()}       # JSON makes them text
+        loaded, wrong = {}, [f"there is no parameter {i}" for i in states if i not in numbers]
         for i, (p, number) in enumerate(zip(self._all(), numbers, strict=True)):
-            saved = {name: value for name, value in state_dict["state"].get(number, {}).items() if value is not None}
+            saved = {name: value for name, value in states.get(number, {}).items() if value is not None}
             moments = {name: np.array(np.asarray(value), p.dtype) for name, value in saved.items()
                        if name not in self.scalars}
             wrong += [f"{name} of parameter {i}: expected {p.shape}, got {moment.shape}" if name in self._moments()

@@ -131,7 +131,7 @@ class Checkpoints:
         steps, trouble = self.steps(), []
         for step in reversed(steps):
             try:
-                state = self._read(step)
+                state = self.read(step)
             except (OSError, ValueError) as error:
                 trouble.append(f"{self._path(step, 'json')}: {error}")
                 continue
@@ -143,12 +143,14 @@ class Checkpoints:
                              f"{'; '.join(trouble)}")
         return None
 
-    # ------------------------------------------------------------------ inside
-    def _path(self, step: int, kind: str) -> Path:
-        return self.folder / f"step-{step:08}.{kind}"
+    def read(self, step: int) -> dict[str, Any]:
+        """Return one state, if it is sound.
 
-    def _read(self, step: int) -> dict[str, Any]:
-        """Read one state, or raise ValueError or OSError saying what is wrong with it."""
+        Raises
+        ------
+        ValueError, OSError
+            Saying what is wrong with it.
+        """
         from safetensors import SafetensorError
         from safetensors.numpy import load
         try:
@@ -171,6 +173,10 @@ class Checkpoints:
             return _whole(tree, load(tensors))           # type: ignore[no-any-return]
         except (SafetensorError, KeyError) as error:
             raise ValueError(f"{path.name}: {error}") from error
+
+    # ------------------------------------------------------------------ inside
+    def _path(self, step: int, kind: str) -> Path:
+        return self.folder / f"step-{step:08}.{kind}"
 
     def _tidy(self, newest: int) -> None:
         """Remove states beyond the last ones, and what killed runs left behind."""

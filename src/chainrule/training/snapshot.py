@@ -50,8 +50,9 @@ def snapshot(trainer: Trainer, run: Run, rates: list[float]) -> dict[str, Any]:
 def restore(trainer: Trainer, run: Run, state: dict[str, Any]) -> None:
     """Bring a trainer, and a run of it, into a state that `snapshot` gave."""
     scheduler, average = trainer.schedule, trainer.average
-    for what, there, saved in (("object that sets the rates", hasattr(scheduler, "load_state_dict"), state["scheduler"]),
-                               ("average of the weights", average is not None, state["average"])):
+    for what, there, saved in (
+            ("object that sets the rates", hasattr(scheduler, "load_state_dict"), state["scheduler"]),
+            ("average of the weights", average is not None, state["average"])):
         if there != (saved is not None):
             raise ValueError(f"fit: the run in the checkpoint has {'no' if there else 'an'} {what}, this trainer "
                              f"has {'one' if there else 'none'}; make the trainer as it was made then")

@@ -165,8 +165,8 @@ class Trainer:
         check_optimizer(self.optimizer, self.model)
         self._look_at("the training data", train)
         check_training(train, self.loss, batch_size)
-        loader = DataLoader(train, min(32, len(train)) if batch_size is None else batch_size, shuffle=True, drop_last=drop_last,
-                            generator=self.order)
+        loader = DataLoader(train, min(32, len(train)) if batch_size is None else batch_size, shuffle=True,
+                            drop_last=drop_last, generator=self.order)
         held_out = None
         if validation is not None:
             self._look_at("the validation data", validation)

@@ -16,7 +16,7 @@ Counts = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Averaged:
+class _Averaged:                                         # its fields, and what follows from them, are those of all three
     average: str | None = "macro"
     positive: int = 1
     zero_division: float = 0.0
@@ -83,7 +83,6 @@ class _Averaged:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
 class Precision(_Averaged):
     r"""Of the samples predicted to be of a class, the share that are: :math:`\text{hits} / \text{predicted}`.
 
@@ -131,7 +130,6 @@ class Precision(_Averaged):
         return hits, predicted
 
 
-@dataclass(frozen=True, kw_only=True)
 class Recall(_Averaged):
     r"""Of the samples of a class, the share that are predicted to be: :math:`\text{hits} / \text{true}`.
 
@@ -153,7 +151,6 @@ class Recall(_Averaged):
         return hits, true
 
 
-@dataclass(frozen=True, kw_only=True)
 class F1(_Averaged):
     r"""The harmonic mean of precision and recall: :math:`2\,\text{hits} / (\text{predicted} + \text{true})`.
 
