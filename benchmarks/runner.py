@@ -20,7 +20,7 @@ from typing import Any
 from .contenders import CONTENDERS
 from .workloads import WORKLOADS, Workload
 
-__all__ = ["Row", "disagreement", "measure", "spread", "table"]
+__all__ = ["Child", "Row", "disagreement", "measure", "spread", "table"]
 
 TOLERANCE = 1e-3         #: how far losses may lie apart, as a fraction
 REST = 0.06              #: seconds between blocks: threads of the one before spin for a while before they sleep
@@ -69,14 +69,13 @@ def disagreement(losses: Sequence[float], reference: Sequence[float]) -> str:
     return ""
 
 
-class Process:
-    """A contender's process, which times a block of steps when asked."""
+class Child:
+    """A process of its own, which answers each line it is sent with a line of JSON."""
 
-    def __init__(self, contender: str, workload: str) -> None:
+    def __init__(self, module: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.child", workload, contender], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=CONTENDERS[contender].environment(), cwd=Path(__file__).parents[1])
+            [sys.executable, "-m", module, *arguments], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=environment, cwd=Path(__file__).parents[1])
 
     def answer(self) -> Any:
         """Read one answer.
@@ -95,17 +94,28 @@ class Process:
             raise RuntimeError(lines[-1] if lines else f"ended with exit code {self.process.returncode}")
         return json.loads(line)
 
-    def time(self, steps: int) -> float:
-        """Return the seconds that so many steps take."""
+    def ask(self, number: int) -> Any:
+        """Send a number, and read the answer."""
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.write(f"{number}\n")
         self.process.stdin.flush()
-        return float(self.answer())
+        return self.answer()
 
     def end(self) -> None:
         """End the process."""
         self.process.kill()
         self.process.communicate()
+
+
+class Process(Child):
+    """A contender's process, which times a block of steps when asked."""
+
+    def __init__(self, contender: str, workload: str) -> None:
+        super().__init__("benchmarks.child", workload, contender, environment=CONTENDERS[contender].environment())
+
+    def time(self, steps: int) -> float:
+        """Return the seconds that so many steps take."""
+        return float(self.ask(steps))
 
 
 def measure(workload: Workload, contenders: Sequence[str], *, rounds: int, block: float,

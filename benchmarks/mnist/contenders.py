@@ -75,7 +75,8 @@ def torch(task: Task, images: Images, epochs: int, seed: int, losses: list[float
         with torch.no_grad():
             found = sum((model(x).argmax(1) == y).sum().item() for x, y in test)
         accuracy = found / len(task.test.labels)
-        print(f"epoch {epoch + 1}  loss {total / count:.3f}  accuracy {right / count:.3f} test {accuracy:.3f}", file=shown)
+        print(f"epoch {epoch + 1}  loss {total / count:.3f}  accuracy {right / count:.3f} test {accuracy:.3f}",
+              file=shown)
     return accuracy
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,11 @@ class Task:
 
 def first_weights(network: str) -> Weights:
     """Draw the first weights, (outputs, inputs) and uniform in ±1/√inputs, and a zero bias for each layer."""
-    rng, sizes = np.random.default_rng(20), NETWORKS[network]
-    return [((rng.uniform(-1, 1, (outputs, inputs)) / np.sqrt(inputs)).astype(np.float32), np.zeros(outputs, np.float32))
-            for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)]
+    rng, layers = np.random.default_rng(20), []
+    for inputs, outputs in pairwise(NETWORKS[network]):
+        w = rng.uniform(-1, 1, (outputs, inputs)) / np.sqrt(inputs)
+        layers.append((w.astype(np.float32), np.zeros(outputs, np.float32)))
+    return layers
 
 
 def write(path: str | os.PathLike[str], train: Images, test: Images) -> None:

@@ -68,7 +68,7 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
 
 
 @data.command(short_help="Fetch a data set.")
-@click.argument("name", type=NAME)
+@click.argument("name", type=NAME, metavar="NAME")
 @click.option("--force", is_flag=True, help="Fetch all its files anew, also those that are here.")
 @click.option("--timeout", type=click.FloatRange(0, 1e6, min_open=True), metavar="SECONDS",
               help="How long to wait for a mirror.  [default: what CHAINRULE_TIMEOUT says, else 20]")
@@ -76,7 +76,7 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
 @click.option("--quiet", is_flag=True, help="Print nothing but errors (and the object of --json).")
 @as_json
 def fetch(name: str, force: bool, timeout: float | None, data_dir: Path | None, quiet: bool, as_json: bool) -> None:
-    """Fetch what is missing of a data set, from the first mirror that serves it.
+    """Fetch what is missing of a data set (digits, mnist, fashion-mnist), from the first mirror that serves it.
 
     Each file is checked against its published SHA-256 and takes its name only when it is whole. Files that are here
     are checked too.
@@ -108,7 +108,7 @@ def fetch(name: str, force: bool, timeout: float | None, data_dir: Path | None, 
 
 
 @data.command(short_help="Print the folder of a data set.")
-@click.argument("name", type=NAME, required=False)
+@click.argument("name", type=NAME, required=False, metavar="[NAME]")
 @data_dir
 @as_json
 def where(name: str | None, data_dir: Path | None, as_json: bool) -> None:

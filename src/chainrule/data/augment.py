@@ -38,7 +38,7 @@ class Shift:
     >>> images = np.ones((5, 9), np.float32)             # of 3×3 pixels, each a row
     >>> moved = data.Shift(1, image=(3, 3))(images, Generator(0))
     >>> sorted(moved.sum(1).tolist())                    # 9 unmoved, 6 along one axis, 4 along both
-    [4.0, 4.0, 6.0, 6.0, 6.0]
+    [4.0, 6.0, 6.0, 9.0, 9.0]
     """
 
     pixels: int = 1

@@ -16,7 +16,7 @@ Counts = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Averaged:                                         # its fields, and what follows from them, are those of all three
+class _Averaged:                                         # the options and the dataclass of all three
     average: str | None = "macro"
     positive: int = 1
     zero_division: float = 0.0
