@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -80,21 +80,25 @@ def torch(task: Task, images: Images, epochs: int, seed: int, losses: list[float
     return accuracy
 
 
+class Digits:
+    """A data set as tutorials write it: an image is scaled when it is asked for."""
+
+    def __init__(self, part: Images) -> None:
+        import torch
+        self.images, self.labels = torch.from_numpy(part.images), torch.from_numpy(part.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.images[index].flatten() / 255, self.labels[index]
+
+
 def textbook(part: Images, size: int, shuffle: bool, order: NDArray[np.intp] | None, *, workers: int = 0) -> Any:
     """A Dataset that scales an image when it is asked for, and a DataLoader."""
-    import torch
-    from torch.utils.data import DataLoader, Dataset
+    from torch.utils.data import DataLoader
 
-    images, labels = torch.from_numpy(part.images), torch.from_numpy(part.labels)
-
-    class Digits(Dataset[Any]):
-        def __len__(self) -> int:
-            return len(labels)
-
-        def __getitem__(self, index: int) -> Any:
-            return images[index].flatten() / 255, labels[index]
-
-    return _loader(DataLoader, Digits(), size, shuffle, order, num_workers=workers)
+    return _loader(DataLoader, Digits(part), size, shuffle, order, num_workers=workers)
 
 
 def in_memory(part: Images, size: int, shuffle: bool, order: NDArray[np.intp] | None) -> Any:
@@ -125,7 +129,8 @@ class Indexed:
             yield self.images[places], self.labels[places]
 
 
-def _loader(kind: Any, dataset: Any, size: int, shuffle: bool, order: Sequence[int] | Any, **options: Any) -> Any:
+def _loader(kind: Any, dataset: Any, size: int, shuffle: bool, order: NDArray[np.intp] | None,
+            **options: Any) -> Any:
     if order is not None:
         return kind(dataset, size, sampler=order.tolist(), **options)
     return kind(dataset, size, shuffle=shuffle, **options)

@@ -228,7 +228,7 @@ class TestFetch:
     def test_a_disk_that_is_full_or_read_only(self, disk, words):
         """On a file system of its own; where none may be mounted, by limits that a process can give itself."""
         self.use("good")
-        mounting = next((how for how in (["unshare", "-m"], ["unshare", "-rm"]) if _mounts(how)), None)
+        mounting = next((how for how in (["unshare", "-m"], ["unshare", "-rm"]) if _mounts(how, self.here)), None)
         command = [*COMMAND, "fetch", "mnist", "--quiet", "--data-dir"]
         folder, limit = self.here / "disk", None
         folder.mkdir()
@@ -326,6 +326,7 @@ class TestFetch:
         assert sent.count(b"\x1b[?25l") == sent.count(b"\x1b[?25h") == 1     # the cursor was hidden, and came back
 
 
-def _mounts(how):
-    done = subprocess.run([*how, "sh", "-c", "mount -t tmpfs -o size=4k tmpfs /mnt"], capture_output=True, check=False)
+def _mounts(how, folder):
+    """Whether a file system can be mounted, where nobody else sees it."""
+    done = subprocess.run([*how, "mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False)
     return done.returncode == 0

@@ -16,12 +16,14 @@ OPTIMIZERS = {name: kind for name, kind in vars(optim).items()
 
 
 def variants(kind):
-    """The settings of an optimizer: the usual ones, each switch turned on, and all of them."""
+    """The settings of an optimizer: the usual ones, each switch turned on, all of them, and other numbers."""
     usual = {name: p.default for name, p in inspect.signature(kind).parameters.items() if name not in ("params", "lr")}
     switches = {name: True if value is False else 0.3 for name, value in usual.items() if name in kind.switches}
     found = []
     every = {name: value for name, value in switches.items() if name != "dampening"}       # excludes nesterov
-    for chosen in ({}, *({name: value} for name, value in switches.items()), every):
+    numbers = {name: 1e-2 if name == "eps" else tuple(x / 2 for x in value) if isinstance(value, tuple) else value / 2
+               or 0.3 for name, value in usual.items() if name not in switches}
+    for chosen in ({}, *({name: value} for name, value in switches.items()), every, *[numbers] * bool(numbers)):
         try:
             kind([Tensor(1.0)], lr=0.1, **chosen)
         except ValueError:                                     # settings that exclude each other

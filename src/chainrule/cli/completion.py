@@ -1,7 +1,6 @@
 """``chainrule completion``: the shell finishes what one begins to write."""
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 
 import click
@@ -51,7 +50,7 @@ def data_names(context: click.Context, option: click.Parameter, begun: str) -> l
 
 def run_folders(context: click.Context, option: click.Parameter, begun: str) -> list[CompletionItem]:
     """Complete the folder of a run, in ``runs`` or wherever what is written leads; or else that of any folder."""
-    here = Path(begun if begun.endswith("/") else Path(begun).parent)
-    found = {str(path.parent) for path in chain(Path("runs").glob(f"*/{CONFIG}"), here.glob(f"*/{CONFIG}"))}
+    place = begun[:begun.rfind("/") + 1]                 # kept as it is written
+    found = {prefix + path.parent.name for prefix in ("runs/", place) for path in Path(prefix).glob(f"*/{CONFIG}")}
     runs = [CompletionItem(name) for name in sorted(found) if name.startswith(begun)]
     return runs or [CompletionItem(begun, type="dir")]

@@ -1,6 +1,7 @@
 """``chainrule evaluate``: how good a trained network is on data that it has not seen."""
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -89,32 +90,48 @@ def evaluate(run: Path, data: str | None, data_dir: Path | None, as_json: bool) 
 def _test_data(saved: Saved, said: str | None, folder: Path | None) -> tuple[ArrayDataset, str, str]:
     """Return the samples to test with, prepared for the network, and what they and their source are called."""
     own = saved.settings["data"]
-    target = saved.settings.get("target")
-    where = folder if folder is not None else _path(saved.settings.get("data_dir"))
-    if said is None or said in CATALOG:
-        chosen = own if said is None else said
+    target, place = saved.settings.get("target"), saved.settings.get("data_dir")
+    where = folder if folder is not None or place is None else Path(place)
+    if said is None and own not in CATALOG:
+        if not Path(own).exists():
+            raise Failure(f"the data that the run in {saved.folder} learned from are not there any more, {own}; give "
+                          "others: --data FILE")
         with data_failures():
-            problem = load(chosen, where, target if said is None else None)
-        what = f"the test data of {problem.name}"
-        if problem.inputs != saved.model.inputs:
-            takes = "×".join(map(str, problem.image)) + " pixels" if problem.image else f"{problem.inputs} numbers"
-            raise Failure(f"{chosen} has samples of {takes}, the network in {saved.folder} takes {saved.model.samples}")
-        if problem.classes != saved.model.classes:
-            raise Failure(f"the classes of {chosen} are {_listed(problem.classes)}, the network in {saved.folder} "
-                          f"learned {_listed(saved.model.classes)}")
-        return problem.test, what, problem.noun
+            problem = load(own, None, target)
+        _fits(saved, own, problem.image or (problem.inputs,), problem.classes)
+        inputs, _ = prepared(problem.test.arrays[0], saved, own)
+        return _with(inputs, problem.test.arrays[1]), f"the test data of {problem.name}", problem.noun
+    if said is None or said in CATALOG:
+        source = CATALOG[own if said is None else said]
+        _fits(saved, source.name, source.shape, source.classes)              # before anything is fetched
+        problem = load(source.name, where, None)
+        return problem.test, f"the test data of {source.name}", problem.noun
     path = Path(said)
     if not path.exists() and not path.suffix:
         load(said, where, None)                          # says which names there are
     with reading(path):
         stored = load_labelled(path, saved.model.classes, columns=saved.model.columns,
-                               target=saved.model.target or target)
-        inputs, several = prepared(stored.arrays[0], saved, str(path))
+                               target=target)
+        inputs, _ = prepared(stored.arrays[0], saved, str(path))
         targets = stored.arrays[1]
         if saved.model.classes is None and targets.shape[1] != saved.model.outputs:
             raise Failure(f"{path} has {targets.shape[1]} numbers to predict for each sample, the network in "
                           f"{saved.folder} gives {saved.model.outputs}")
-        return ArrayDataset(*inputs.arrays, targets, transform=inputs.transform), str(path), "samples"
+        return _with(inputs, targets), str(path), "samples"
+
+
+def _fits(saved: Saved, name: str, shape: tuple[int, ...], classes: tuple[str, ...] | None) -> None:
+    """Say why data are not for the network of a run."""
+    if prod(shape) != saved.model.inputs:
+        met = f"images of {shape[0]}×{shape[1]} pixels" if len(shape) == 2 else f"{shape[0]} numbers"
+        raise Failure(f"{name} has {met}, the network in {saved.folder} takes {saved.model.samples}")
+    if classes != saved.model.classes:
+        raise Failure(f"the classes of {name} are {_listed(classes)}, the network in {saved.folder} learned "
+                      f"{_listed(saved.model.classes)}")
+
+
+def _with(inputs: ArrayDataset, targets: NDArray[Any]) -> ArrayDataset:
+    return ArrayDataset(*inputs.arrays, targets, transform=inputs.transform)
 
 
 def _of_numbers(found: NDArray[Any], targets: NDArray[Any]) -> dict[str, Any]:
@@ -171,7 +188,3 @@ def _listed(classes: tuple[str, ...] | None) -> str:
     if classes is None:
         return "numbers"
     return f"{', '.join(classes[:10])}{', …' if len(classes) > 10 else ''}"
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import data
 from .failure import Failure
 
 __all__ = ["FORMATS", "read_image"]
@@ -44,7 +45,7 @@ def read_image(path: Path, shape: tuple[int, int], invert: bool | None) -> Level
         If the file cannot be read.
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
         raise Failure('reading images needs Pillow, which is not installed; pip install ".[images]" in the clone adds '
                       "it") from None
@@ -55,7 +56,7 @@ def read_image(path: Path, shape: tuple[int, int], invert: bool | None) -> Level
             with Image.open(file, formats=FORMATS) as image:
                 upright = ImageOps.exif_transpose(image)
                 levels = _grey(upright)
-        except Image.UnidentifiedImageError:
+        except UnidentifiedImageError:
             raise Failure(f"{path} is not an image ({', '.join(FORMATS)}), nor does its name end in .npy, .npz, .csv "
                           "or .tsv") from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -70,15 +71,17 @@ def read_image(path: Path, shape: tuple[int, int], invert: bool | None) -> Level
 def _grey(image: Any) -> Levels:
     """Return the brightness of each pixel, from 0 to 1; of transparent ones that of a ground they stand out from."""
     if image.mode.startswith("I"):                       # 16 bits
-        return np.clip(np.asarray(image, np.float32) / np.float32(65535), 0, 1)
+        return np.asarray(np.asarray(image, np.float32) / 65535, np.float32)
     if "A" not in image.getbands() and "transparency" not in image.info:
-        return np.asarray(image.convert("L")) / np.float32(255)
+        return _scaled(image.convert("L"))
     image = image.convert("RGBA")
-    light, alpha = (np.asarray(band) / np.float32(255) for band in (image.convert("RGB").convert("L"),
-                                                                    image.getchannel("A")))
-    drawn = float((light * alpha).sum()), float(alpha.sum())
-    ground = np.float32(0 if 2 * drawn[0] > drawn[1] else 1)
-    return light * alpha + ground * (1 - alpha)          # type: ignore[no-any-return]
+    light, alpha = _scaled(image.convert("RGB").convert("L")), _scaled(image.getchannel("A"))
+    ground = 0 if 2 * (light * alpha).sum() > alpha.sum() else 1
+    return np.asarray(light * alpha + ground * (1 - alpha), np.float32)
+
+
+def _scaled(band: Any) -> Levels:
+    return data.Pixels(255)(np.asarray(band))
 
 
 def _light_on_dark(levels: Levels, invert: bool | None) -> Levels:
@@ -87,7 +90,7 @@ def _light_on_dark(levels: Levels, invert: bool | None) -> Levels:
     if not (border.mean() > 0.5 if invert is None else invert):
         return levels
     paper = np.median(border)
-    return 1 - np.minimum(levels / paper, 1) if paper > 0.5 else 1 - levels  # type: ignore[no-any-return]
+    return np.asarray(1 - np.minimum(levels / (paper if paper > 0.5 else 1), 1), np.float32)
 
 
 def _fitted(levels: Levels, shape: tuple[int, int]) -> Levels:

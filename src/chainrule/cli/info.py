@@ -43,7 +43,9 @@ def info(path: Path, as_json: bool) -> None:
       2    an option that does not exist
       130  interrupted by Ctrl-C
     """  # noqa: D301
-    if path.is_dir() or not path.exists():
+    if not path.exists():
+        raise Failure(f"there is neither a folder nor a file {path}")
+    if path.is_dir():
         _show_run(path, as_json)
     else:
         _show_file(path, as_json)

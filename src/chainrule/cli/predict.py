@@ -32,8 +32,9 @@ __all__ = ["predict"]
 @click.option("--quiet", is_flag=True, help="Print nothing but errors (and the object of --json).")
 @click.option("--json", "as_json", is_flag=True,
               help="Print one JSON object on standard output, and nothing else there.")
-def predict(run: Path, files: tuple[Path, ...], top: int, invert: bool | None, out: Path | None, quiet: bool,
-            as_json: bool) -> None:
+@click.pass_context
+def predict(context: click.Context, run: Path, files: tuple[Path, ...], top: int, invert: bool | None, out: Path | None,
+            quiet: bool, as_json: bool) -> None:
     """Say what the network of RUN, the folder of a finished run, makes of samples in files.
 
     Prints a line for each sample: the file, its class, and how probable that is; of a network that predicts numbers,
@@ -63,15 +64,16 @@ def predict(run: Path, files: tuple[Path, ...], top: int, invert: bool | None, o
       130  interrupted by Ctrl-C
     """  # noqa: D301
     if out is not None:
-        _writable(out, files)
+        _check(context, out, files)
     saved = open_run(run)
     model, classes = saved.trained(), saved.model.classes
     samples = [read(path, saved, invert) for path in files]
     found = np.concatenate([outputs(model, each.inputs) for each in samples])
     if classes is not None:
-        found = F.softmax(found, 1).numpy()
+        found = F.softmax(found, 1)
     if not np.isfinite(found).all():
-        raise Failure(f"the network in {run} gives numbers that are not finite; are the inputs as large as in training?")
+        raise Failure(f"the network in {run} gives numbers that are not finite; are the inputs as large as in "
+                      "training?")
     if out is not None:
         _save(out, found)
     origins = [(str(each.file), i, name) for each in samples for i, name in enumerate(each.names)]
@@ -107,7 +109,7 @@ def _print(names: list[str], found: NDArray[Any], saved: Saved, top: int) -> Non
         else:
             rows.append([name, *(text for i in _ranked(numbers, top)
                                  for text in (classes[i], f"{100 * numbers[i]:.1f} %"))])
-    print_aligned(rows, "lr" if classes is None else "l" + "lr" * top)
+    print_aligned(rows, "lr" if classes is None else "l" + "lr" * min(top, len(classes)))
 
 
 def _ranked(probabilities: NDArray[Any], top: int) -> list[int]:
@@ -115,12 +117,13 @@ def _ranked(probabilities: NDArray[Any], top: int) -> list[int]:
     return np.argsort(-probabilities, kind="stable")[:top].tolist()  # type: ignore[no-any-return]
 
 
-def _writable(out: Path, files: tuple[Path, ...]) -> None:
-    """Say now that the outputs could not be saved."""
+def _check(context: click.Context, out: Path, files: tuple[Path, ...]) -> None:
+    """Say now what is wrong with the name of the file to write."""
     if out.suffix != ".npy":
-        raise Failure(f"--out {out}: the name of a file of NumPy's ends in .npy")
+        raise click.UsageError(f"--out writes an array, so the name of its file ends in .npy, which {out} does not",
+                               context)
     if any(out.resolve() == path.resolve() for path in files):
-        raise Failure(f"--out {out} would replace the samples; choose another name")
+        raise click.UsageError(f"--out {out} would replace the samples; choose another name", context)
 
 
 def _save(out: Path, found: NDArray[Any]) -> None:

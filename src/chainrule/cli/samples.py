@@ -116,7 +116,8 @@ def _scaled(samples: NDArray[Any], maximum: int, what: str) -> Pixels:
         return Pixels(1)
     if low >= 0 and high <= maximum and (not floats or (samples == np.floor(samples)).all()):
         return Pixels(maximum)
-    remedy = f"; x / {high} would do" if low >= 0 and not floats else ""
+    white = next((value for value in (255, 65535) if 1 < high <= value), None) if low >= 0 else None
+    remedy = f"; x / {white} would do, if {white} is white" if white else ""
     raise Failure(f"{what}: met pixels from {low:g} to {high:g}; expected floats from 0 to 1, or whole numbers from 0 "
                   f"to {maximum}, as in training{remedy}")
 

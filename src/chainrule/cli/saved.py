@@ -31,7 +31,6 @@ class Described:
     classes: tuple[str, ...] | None      #: their names; None for regression
     preparation: dict[str, Any]          #: how inputs become what the network takes, for `data.preparation`
     columns: tuple[str, ...] | None      #: the names of the inputs of a table
-    target: str | None                   #: and of what is learned
 
     @property
     def samples(self) -> str:
@@ -71,7 +70,7 @@ class Saved:
 
     def network(self) -> nn.Sequential:
         """Make its network, with whatever weights."""
-        return network(self.settings, self.model.inputs, self.model.outputs)
+        return network(self.settings, self.model.inputs, self.model.outputs, numbers=self.model.classes is None)
 
     def trained(self) -> nn.Sequential:
         """Return its network with the weights that training gave it, in evaluation.
@@ -94,7 +93,8 @@ class Saved:
         except ValueError as error:
             what = str(error)
             if "does not fit" in what:                   # which network it is stands in the settings
-                what = f"{path} is not of the network that {CONFIG} describes: {what.partition('. ')[2]}"
+                what = what.partition(". ")[2].removesuffix(". strict=False loads the keys that fit")
+                what = f"{path} is not of the network that {CONFIG} describes: {what}"
             raise Failure(f"{what}{again}") from error
         for name, array in made.state_dict().items():
             if not np.isfinite(array).all():
@@ -166,7 +166,7 @@ def _described(table: dict[str, Any]) -> Described:
         _whole("inputs", table["inputs"]), _whole("outputs", table["outputs"]),
         None if image is None else (_whole("image", image[0]), _whole("image", image[1])),
         None if classes is None else tuple(map(str, classes)), dict(table["preparation"]),
-        None if columns is None else tuple(map(str, columns)), table.get("target"))
+        None if columns is None else tuple(map(str, columns)))
     data.preparation(found.preparation)
     if found.image is not None and found.image[0] * found.image[1] != found.inputs:
         raise ValueError(f"{found.samples} are not {found.inputs} inputs")

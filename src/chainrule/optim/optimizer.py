@@ -131,8 +131,8 @@ class Optimizer:
         for name in names:
             value = group[name]
             if not isinstance(value, NUMBER):
-                raise TypeError(f"{type(self).__name__}: {name} must be a number, got {_shown(value)}; "
-                                f"float({name}) makes it one")
+                raise TypeError(f"{type(self).__name__}: {name} must be a number, got {_shown(value)}"
+                                + (f"; float({name}) makes it one" if isinstance(value, str | Tensor) else ""))
             if not value >= 0:
                 raise ValueError(f"{type(self).__name__}: {name} must be at least 0, got {value}"
                                  + ("; to climb instead of descend, use maximize=True" if name == "lr" else ""))
