@@ -5,8 +5,9 @@ in `chainrule.functional`, optimizers in `chainrule.optim`, data sets in `chainr
 """
 # ruff: noqa: F403
 import builtins
+from typing import TYPE_CHECKING, Any
 
-from . import compiler, data, functional, gates, linalg, nn, optim, random
+from . import functional, gates, linalg, nn, optim, random
 from .anomaly import AnomalyError, detect_anomaly
 from .check import GradientError, check_gradients, numerical_gradient
 from .differentiate import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -24,7 +25,10 @@ from .graph import ComputationalGraph, Graph
 from .memory import keep_freed_memory
 from .mode import enable_grad, no_grad, observe
 from .tensor import Tensor, as_tensor
-from .training import Trainer
+
+if TYPE_CHECKING:
+    from . import compiler, data, training
+    from .training import Trainer
 
 keep_freed_memory()
 
@@ -32,7 +36,17 @@ __all__ = [
     "GATES", "AnomalyError", "ComputationalGraph", "Gate", "GradientError", "Graph", "Tensor", "Trainer", "as_tensor",
     "check_gradients", "compiler", "data", "detect_anomaly", "enable_grad", "explain", "functional", "gates", "grad",
     "hessian", "hvp", "jacobian", "jvp", "linalg", "nn", "no_grad", "numerical_gradient", "observe", "optim", "random",
-    "value_and_grad", "vjp",
+    "training", "value_and_grad", "vjp",
 ]
 #: ``from chainrule import *`` brings the gates too, but hides none of Python's own functions (`sum`, `max`, `abs`, …).
 __all__ += [name for name in gates.__all__ if not hasattr(builtins, name)]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what a loop of one's own does without when it is first used: data sets, the trainer, the compiler."""
+    from importlib import import_module
+    if name in ("compiler", "data", "training"):
+        return import_module(f"{__name__}.{name}")
+    if name == "Trainer":
+        return import_module(f"{__name__}.training").Trainer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

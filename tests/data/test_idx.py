@@ -28,6 +28,11 @@ def idx(array):
     return struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape) + array.tobytes()
 
 
+def gzipped(content, level=9):
+    """The same bytes at any time of the day: they are in the names of tests."""
+    return gzip.compress(content, level, mtime=0)
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return tmp_path_factory.mktemp("idx") / "numbers"
@@ -45,7 +50,7 @@ LABELS = idx(np.array([5, 0, 4, 1], "u1"))
 @settings(deadline=None)
 @given(array=arrays, packed=st.booleans())
 def test_what_was_written_is_read(path, array, packed):
-    found = read_idx(put(path, gzip.compress(idx(array), 1) if packed else idx(array)))
+    found = read_idx(put(path, gzipped(idx(array), 1) if packed else idx(array)))
     assert found.dtype == array.dtype.newbyteorder("=")
     assert found.dtype.isnative
     assert found.shape == array.shape
@@ -57,12 +62,12 @@ def test_what_was_written_is_read(path, array, packed):
 @pytest.mark.parametrize("packed", [False, True])
 def test_tensors_share_its_memory(path, kind, packed):
     content = idx(np.arange(12).reshape(3, 4).astype(kind))
-    found = read_idx(put(path, gzip.compress(content) if packed else content))
+    found = read_idx(put(path, gzipped(content) if packed else content))
     assert np.shares_memory(cr.as_tensor(found).numpy(), found)
 
 
 @pytest.mark.parametrize("name", ["labels", "labels.gz", "labels.zip"])
-@pytest.mark.parametrize("content", [LABELS, gzip.compress(LABELS)])
+@pytest.mark.parametrize("content", [LABELS, gzipped(LABELS)])
 def test_the_content_decides_and_not_the_name(tmp_path, name, content):
     np.testing.assert_array_equal(read_idx(put(tmp_path / name, content)), [5, 0, 4, 1])
     np.testing.assert_array_equal(read_idx(str(tmp_path / name)), [5, 0, 4, 1])
@@ -70,14 +75,14 @@ def test_the_content_decides_and_not_the_name(tmp_path, name, content):
 
 def test_more_than_is_read_at_a_time(path):
     array = np.random.default_rng(0).integers(0, 256, (3000, 31, 37), dtype=np.uint8)       # 3.4 MB
-    for content in (idx(array), gzip.compress(idx(array), 1)):
+    for content in (idx(array), gzipped(idx(array), 1)):
         np.testing.assert_array_equal(read_idx(put(path, content)), array)
 
 
 # ---------------------------------------------------------------------- what is wrong
 @pytest.mark.parametrize("packed", [False, True])
 def test_each_truncation_is_found(path, packed):
-    content = gzip.compress(LABELS) if packed else LABELS
+    content = gzipped(LABELS) if packed else LABELS
     for end in range(2 if packed else 1, len(content)):              # one byte of gzip says nothing
         with pytest.raises(IdxError, match="is truncated: "):
             read_idx(put(path, content[:end]))
@@ -86,7 +91,7 @@ def test_each_truncation_is_found(path, packed):
 @settings(deadline=None)
 @given(array=arrays, packed=st.booleans(), end=st.floats(0, 1, exclude_max=True))
 def test_a_file_that_was_cut_is_never_read(path, array, packed, end):
-    content = gzip.compress(idx(array), 1) if packed else idx(array)
+    content = gzipped(idx(array), 1) if packed else idx(array)
     with pytest.raises(IdxError, match="truncated|empty|expected an IDX file"):
         read_idx(put(path, content[:int(end * len(content))]))
 
@@ -95,7 +100,7 @@ def test_a_file_that_was_cut_is_never_read(path, array, packed, end):
 @given(array=arrays, packed=st.booleans(), data=st.data())
 @example(np.zeros((0, 5), "u1"), False, None)
 def test_whatever_is_damaged_gives_an_array_or_the_documented_error(path, array, packed, data):
-    content = bytearray(gzip.compress(idx(array), 1) if packed else idx(array))
+    content = bytearray(gzipped(idx(array), 1) if packed else idx(array))
     if data is None:
         content[4:12] = b"\0\0\0\0\xff\xff\xff\xff"
     else:
@@ -120,17 +125,17 @@ def test_any_bytes_give_an_array_or_the_documented_error(path, content):
     (b"PK\x03\x04 and so on", "is a ZIP archive; .*Unpack it"),
     (b"\x93NUMPY\x01\x00", "is a NumPy file"),
     (b"\x01\x02\x08\x01", "begins with the bytes 01 02 08 01"),
-    (gzip.compress(b""), "is empty"),
-    (gzip.compress(gzip.compress(LABELS)), "is a gzipped file; .*Unpack it"),
+    (gzipped(b""), "is empty"),
+    (gzipped(gzipped(LABELS)), "is a gzipped file; .*Unpack it"),
     (b"\0\0\x0a\x01\0\0\0\0", "unknown type 0a; IDX files have one of 08 09 0b 0c 0d 0e there"),
     (LABELS[:3], "ends in its header, after 3 bytes"),
     (LABELS[:6], "ends in its header, after 6 bytes"),
     (LABELS[:-1], "has 11 bytes, its header promises 12"),
     (LABELS + b"\0", "goes on after the 12 bytes that its header promises"),
-    (gzip.compress(LABELS + b"\0"), "goes on after the 12 bytes that its header promises"),
-    (gzip.compress(LABELS[:-1]), "has 11 bytes, its header promises 12"),
-    (gzip.compress(LABELS)[:-1], "truncated: its .* bytes end in the middle of the gzip data"),
-    (gzip.compress(LABELS)[:-8] + bytes(8), "damaged: gzip says CRC"),
+    (gzipped(LABELS + b"\0"), "goes on after the 12 bytes that its header promises"),
+    (gzipped(LABELS[:-1]), "has 11 bytes, its header promises 12"),
+    (gzipped(LABELS)[:-1], "truncated: its .* bytes end in the middle of the gzip data"),
+    (gzipped(LABELS)[:-8] + bytes(8), "damaged: gzip says CRC"),
     (b"\0\0\x08\x40" + b"\0\0\0\1" * 64 + b"x", "header that no array has: 64 axes"),
     (b"\0\0\x08\x03" + b"\xff" * 12, "header that no array has"),
 ])
@@ -143,8 +148,8 @@ def test_what_is_not_right_is_named(path, content, words):
 
 @pytest.mark.parametrize("content", [
     b"\0\0\x08\x02\x00\x10\x00\x00\x00\x10\x00\x00" + bytes(1000),                      # 1 TiB, 1 kB there
-    gzip.compress(b"\0\0\x08\x02\x00\x10\x00\x00\x00\x10\x00\x00" + bytes(1000)),
-    gzip.compress(b"\0\0\x08\x01\x3f\xff\xff\xff" + os.urandom(2**21), 1),              # 1 GiB, 2 MiB there
+    gzipped(b"\0\0\x08\x02\x00\x10\x00\x00\x00\x10\x00\x00" + bytes(1000)),
+    gzipped(b"\0\0\x08\x01\x3f\xff\xff\xff" + os.urandom(2**21), 1),              # 1 GiB, 2 MiB there
 ])
 def test_no_memory_is_taken_for_what_is_not_there(path, content):
     put(path, content)

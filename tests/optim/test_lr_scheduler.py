@@ -105,6 +105,34 @@ def test_the_state_of_the_scheduler_alone_is_enough_for_the_rates(name, kind):
         move(other, resumed, t)
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_going_back(name):
+    optimizer = make(optim.Adam)
+    scheduler = MAKERS[name](optimizer)
+    runs = []
+    for begin in (0, 20):
+        for t in range(begin, 70):
+            if t == 20 and not begin:
+                saved = scheduler.state_dict()
+            if t >= 20:
+                runs.append(seen(optimizer))
+            move(optimizer, scheduler, t)
+        scheduler.load_state_dict(saved)
+    assert runs[:50] == runs[50:]
+
+
+def test_going_on_between_two_steps():
+    optimizer, other = make(), make()
+    scheduler, resumed = (lrs.CosineAnnealingWarmRestarts(o, 5, 2) for o in (optimizer, other))
+    scheduler.step(7.25)
+    resumed.load_state_dict(json.loads(json.dumps(scheduler.state_dict())))
+    for t in range(30):
+        assert seen(other) == seen(optimizer)
+        move(optimizer, scheduler, t)
+        move(other, resumed, t)
+    assert scheduler.get_last_lr()[0] == pytest.approx(0.3 * (1 + math.cos(math.pi * 2.25 / 40)) / 2)    # 37.25 - 35
+
+
 def test_the_rates_at_the_start_are_saved_with_the_optimizer():
     optimizer = make()
     scheduler = lrs.StepLR(optimizer, 1)
@@ -145,6 +173,18 @@ def test_each_group_has_its_own_schedule():
     scheduler = lrs.LRScheduler(optimizer, schedule=[schedule.step(1, 0.5), schedule.constant()])
     move(optimizer, scheduler, 0)
     assert scheduler.get_last_lr() == [0.15, 0.02]
+
+
+def test_a_chain_in_a_sequence_begins_at_its_milestone():
+    optimizer = make()
+    chain = lrs.ChainedScheduler([lrs.ConstantLR(optimizer, 0.5, 3), lrs.ExponentialLR(optimizer, 0.5),
+                                  lrs.SequentialLR(optimizer, [lrs.ConstantLR(optimizer, 0.25, 9)], [])])
+    scheduler = lrs.SequentialLR(optimizer, [lrs.ConstantLR(optimizer, 0.1, 9), chain], [2])
+    found = []
+    for t in range(7):
+        found.append(scheduler.get_last_lr()[0] / 0.3)
+        move(optimizer, scheduler, t)
+    assert found == pytest.approx([0.1, 0.1, 1 / 8, 1 / 16, 1 / 32, 1 / 32, 1 / 64])
 
 
 def test_a_subclass_in_pytorchs_way():

@@ -212,6 +212,18 @@ def test_between_two_steps(options):
         assert made[0].last_epoch == made[1].last_epoch
 
 
+def test_going_on_from_their_state_between_two_steps():
+    pair = optimizers()
+    mine, other = (module.CosineAnnealingWarmRestarts(o, 5, 2)
+                   for module, o in zip((lr_scheduler, theirs), pair, strict=True))
+    other.step(7.25)
+    mine.load_state_dict(other.state_dict())
+    for _ in range(30):
+        same(*pair)
+        mine.step()
+        other.step()
+
+
 # ------------------------------------------------------------------ plateaus
 @settings(max_examples=150, deadline=None)
 @given(metrics=st.lists(st.one_of(st.sampled_from([1.0, 0.99995, 0.9999, 0.5, math.nan]), st.floats(0.1, 10)),

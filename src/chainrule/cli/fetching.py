@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from .. import data
 from ..data.catalog import CATALOG, File
-from ..data.download import Listener
+from ..data.listener import Listener
 from ..data.mnist import load
 from .failure import Failure
 

@@ -156,7 +156,7 @@ def open_run(folder: Path) -> Saved:
 
 def outputs(model: nn.Layer, samples: data.ArrayDataset) -> NDArray[Any]:
     """Return what a network makes of samples, whose first array are inputs."""
-    with no_grad():
+    with no_grad(), np.errstate(over="ignore", invalid="ignore"):            # callers look at what comes out
         return np.concatenate([model(batch[0]).numpy() for batch in data.DataLoader(samples, 1024)])
 
 

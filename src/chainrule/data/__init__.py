@@ -3,9 +3,9 @@ from .augment import Shift
 from .classes import class_weights
 from .dataset import ArrayDataset, Dataset
 from .digits import digits
-from .download import DownloadError
 from .files import Loaded, load, load_inputs
 from .idx import read_idx
+from .listener import DownloadError
 from .loader import DataLoader
 from .mnist import fashion_mnist, mnist
 from .pixels import Pixels

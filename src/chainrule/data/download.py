@@ -16,9 +16,10 @@ from typing import IO, Any
 from ..files import replacing
 from .catalog import File, Source
 from .idx import GZIP, looks_like
+from .listener import DownloadError, Listener
 from .place import VARIABLE, locate
 
-__all__ = ["DownloadError", "Listener", "fetch", "fetch_file", "mirrors"]
+__all__ = ["fetch", "fetch_file", "mirrors"]
 
 #: Environment variables: mirrors in the place of the public ones, and how long to wait for one.
 MIRRORS, TIMEOUT = "CHAINRULE_MIRRORS", "CHAINRULE_TIMEOUT"
@@ -26,26 +27,6 @@ MIRRORS, TIMEOUT = "CHAINRULE_MIRRORS", "CHAINRULE_TIMEOUT"
 CHUNK = 2**14
 #: What a process that was killed left behind is cleared away after so many seconds.
 STALE = 3600
-
-
-class DownloadError(OSError):
-    """A file could not be fetched, or not be kept. The message says what each mirror did, and what to do."""
-
-
-class Listener:
-    """Is told how a download goes on; a subclass shows what it wants to show."""
-
-    def begin(self, file: File, url: str) -> None:
-        """A mirror is asked for a file."""
-
-    def advance(self, received: int, total: int) -> None:
-        """So many bytes have come of so many."""
-
-    def failed(self, url: str, why: str) -> None:
-        """A mirror did not serve the file."""
-
-    def end(self, file: File, path: Path) -> None:
-        """The file is there, and its checksum is right."""
 
 
 class _UnfitError(Exception):

@@ -184,7 +184,7 @@ def load_inputs(path: str | os.PathLike[str], columns: Sequence[str] | None = No
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return read_table(path, target=None, columns=columns).inputs
+            return read_table(path, target=None, columns=columns).inputs
     if suffix == ".npz":
         found = _arrays(path)
         name = next((name for name in ("x", "x_test") if name in found), next(iter(found)) if len(found) == 1 else None)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from .catalog import CATALOG, Source
 from .dataset import ArrayDataset
-from .download import Listener, fetch_file
+from .download import fetch_file
 from .idx import IdxError, read_idx
+from .listener import Listener
 from .pixels import Pixels
 from .place import VARIABLE, Place, locate
 

@@ -4,7 +4,8 @@ Names, arguments, defaults, state and trajectories are PyTorch's (`Lion`, which 
 what chooses among PyTorch's own implementations of one rule: ``foreach``, ``fused``, ``capturable``,
 ``differentiable``. There is one implementation here.
 """
-from . import lr_scheduler, schedule
+from typing import TYPE_CHECKING, Any
+
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
@@ -18,8 +19,19 @@ from .radam import RAdam
 from .rmsprop import RMSprop
 from .sgd import SGD
 
+if TYPE_CHECKING:
+    from . import lr_scheduler, schedule
+
 __all__ = [
     "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ExponentialMovingAverage", "Lion", "NAdam", "Optimizer",
     "RAdam", "RMSprop", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",
     "lr_scheduler", "schedule",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the schedules when they are first used."""
+    if name in ("lr_scheduler", "schedule"):
+        from importlib import import_module
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

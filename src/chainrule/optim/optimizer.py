@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -182,6 +181,7 @@ class Optimizer:
         """Raise if a group has a setting that would be ignored."""
         for name in group:
             if name not in self.defaults and name not in LABELS:
+                from difflib import get_close_matches
                 likely = [ALIASES.get(name, "")] if ALIASES.get(name) in self.defaults else get_close_matches(
                     str(name), self.defaults, 1)
                 raise TypeError(f"{type(self).__name__} has no setting {name!r}"

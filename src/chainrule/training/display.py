@@ -1,26 +1,21 @@
-"""How a run looks while it goes on: a live line on a terminal, a panel in a notebook, a line for each epoch elsewhere."""
+"""How a run looks while it goes on: a live line, a panel in a notebook, or a line for each epoch."""
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
-from typing import IO, Any
+from typing import IO
 
-from . import table
 from .callback import Callback, Row
 from .figures import measures, said, share
-from .notebook import Panel, in_notebook
+from .notebook import panel
 from .run import Run
+from .screen import GAP, Lines, Screen, bar
 
 __all__ = ["Display"]
 
-WIDTH = 80                           #: of a line where the width is not known
-BAR = 10                             #: at least so wide is a bar, if there is one
-PAUSE = {"bar": 0.05, "panel": 0.25}                     #: seconds between two changes of what is shown
-
 
 class Display(Callback):
-    """Shows epoch, loss, metrics and the time left.
+    """Shows epoch, loss, metrics and the time left; at the end of a run that was stopped early, why.
 
     Parameters
     ----------
@@ -33,8 +28,8 @@ class Display(Callback):
 
     Notes
     -----
-    Each figure is shown of both parts of the data where there is room. Where there is not, metrics are shown of the
-    validation data only.
+    The figures are those of the last whole epoch; before there is one, means over the batches so far. Metrics are shown
+    of both parts of the data where there is room for it, else of the validation data. Shares are said in percent.
 
     Examples
     --------
@@ -51,41 +46,100 @@ class Display(Callback):
 
     def __init__(self, file: IO[str] | None = None, validation: str = "validation") -> None:
         self.file, self.validation = file, validation
-        self.bar: Any = None
-        self.panel: Panel | None = None
+        self.screen: Screen | None = None
 
     def begin(self, run: Run) -> None:
         """Show that it begins, or goes on."""
-        self.run, self.start = run, time.perf_counter()
+        self.run, self.start, self.brief = run, time.perf_counter(), False
         self.done = self.first = run.done
-        self.rows: list[Row] = [dict(row) for row in run.trainer.history.rows] if run.trainer is not None else []
+        self.rows: list[Row] = list(run.trainer.history.rows) if run.trainer is not None else []
         self.row: Row = self.rows[-1] if self.rows and run.epoch > run.first else {}
-        self.terse, self.width, self.pause, self.changed = False, WIDTH, 0.0, self.start
-        self.out = self.file if self.file is not None else sys.stderr
-        if self.file is None and in_notebook():
-            self.panel, self.pause = Panel(self.done, run.total), PAUSE["panel"]
+        file, label = sys.stderr if self.file is None else self.file, self._label(run.epoch)
+        self.screen = ((panel(label, self.done, run.total, self.validation) if self.file is None else None)
+                       or bar(file, label, self.done, run.total) or Lines(file, label))
+        self.changed = self.start
+        if self.row:
             self._change()
-        elif self.out.isatty():
-            self._begin_bar()
 
     def step(self, loss: float) -> None:
         """Move the bar."""
         self.done += 1
-        if self.pause and time.perf_counter() - self.changed >= self.pause:
+        assert self.screen is not None
+        if self.screen.pause is not None and time.perf_counter() - self.changed >= self.screen.pause:
             self._change()
 
     def epoch(self, row: Row) -> None:
         """Show the figures of the epoch."""
         self.row = row
         self.rows.append(row)
-        if self.pause:
-            self._change()
-            return
-        lead = f"{self._epoch(row['epoch'])}  "
-        lines = textwrap.wrap(self._figures().replace(" ", "\0").replace("\0\0", "  "), self.width - len(lead)) \
-            if len(lead) + len(self._figures()) > self.width else [self._figures()]
-        print(lead + f"\n{' ' * len(lead)}".join(line.replace("\0", " ") for line in lines), file=self.out, flush=True)
+        assert self.screen is not None
+        self.screen.epoch(self._label(row["epoch"]), self._parts(), self.done, self.rows)
 
     def end(self) -> None:
-        """Leave the terminal as it was, and say why if the run ends early."""
-        ...
+        """Leave the terminal as it was."""
+        if self.screen is not None:
+            run, screen, self.screen = self.run, self.screen, None
+            screen.end(f"stopped after epoch {self.row['epoch']} of {run.last}: {run.stopped}"
+                       if run.stopped is not None and self.row else "")
+
+    # ------------------------------------------------------------------ inside
+    def _change(self) -> None:
+        assert self.screen is not None
+        self.changed = time.perf_counter()
+        epoch = self.run.first + (self.done - 1) // self.run.steps if self.done > self.first else self.run.epoch
+        self.screen.change(self._label(epoch), self._parts(), self.done)
+
+    def _label(self, epoch: int) -> str:
+        last = str(self.run.last)
+        return f"epoch {epoch:>{len(last)}}/{last}"
+
+    def _parts(self) -> list[str]:
+        """The figures and the time, as many as there is room for."""
+        assert self.screen is not None
+        spent = time.perf_counter() - self.start
+        left = spent * (self.run.total - self.done) / max(self.done - self.first, 1)
+        over = self.done >= self.run.total or self.run.stopped is not None
+        when = f"took {_duration(spent)}" if over else f"{_duration(left)} left"
+        if not self.row:
+            return [*self._so_far(), when]
+        parts = [*self._figures(), when]
+        self.brief = self.brief or len(GAP.join(parts)) > self.screen.width      # and it stays so, for a steady picture
+        return [*self._brief(), when] if self.brief else parts
+
+    def _so_far(self) -> list[str]:
+        """The means over the batches of the first epoch so far."""
+        means = {name: total / self.run.samples for name, total in self.run.sums.items() if self.run.samples}
+        return [f"{name} {said(value, share(name, [value]))}" for name, value in means.items()]
+
+    def _figures(self) -> list[str]:
+        """The loss and the metrics, of training and of validation data."""
+        parts, names = [], measures([self.row])
+        for name in names:
+            found = [(label, self.row[column]) for label, column in (
+                ("train", f"train_{name}"), (self.validation, f"validation_{name}")) if column in self.row]
+            if name == "loss" and (len(names) > 1 or len(found) == 1):
+                parts.append(f"loss {said(found[0][1])}")
+                continue
+            percent = share(name, [value for _, value in found])
+            parts.append(" ".join([name, *(f"{label} {said(value, percent)}" for label, value in found)]))
+        return parts
+
+    def _brief(self) -> list[str]:
+        """The loss of the training data, and what is known of the validation data; without them, the training data."""
+        kind = "validation" if "validation_loss" in self.row else "train"
+        parts = [f"train loss {said(self.row['train_loss'])}"] if kind == "validation" else []
+        for name in measures([self.row]):
+            column = f"{kind}_{name}"
+            if column in self.row:
+                value = self.row[column]
+                parts.append(f"{name} {said(value, share(name, [value]))}")
+                if name == "loss" and kind == "validation":
+                    parts[-1] = f"{self.validation} {parts[-1]}"
+        return parts
+
+
+def _duration(seconds: float) -> str:
+    """Write a time as it is said: 3 s, 2:05 min, 1:02:03 h."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min" if minutes else f"{rest} s"

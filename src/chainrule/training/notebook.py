@@ -1,47 +1,65 @@
-"""A panel in a notebook that is kept up to date where it stands, and the question whether this is a notebook."""
+"""How a run looks in a notebook: a panel that is kept up to date where it stands."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from html import escape
+from importlib import import_module
 from typing import Any
 
-__all__ = ["Panel", "in_notebook"]
+from . import table
+from .callback import Row
+from .screen import Screen
+
+__all__ = ["Panel", "panel"]
 
 
-def in_notebook() -> bool:
-    """Tell whether this runs in a notebook: IPython is there already, and its shell belongs to a kernel."""
-    find = getattr(sys.modules.get("IPython"), "get_ipython", None)
-    return find is not None and getattr(find(), "kernel", None) is not None
+class Panel(Screen):
+    """A bar with a line of figures, and the table of the epochs below it, shown once and then changed in place."""
 
+    pause = 0.25
+    width = 120
 
-class Panel:
-    """A bar, a line of figures and a table, shown once and then changed in place.
-
-    Attributes
-    ----------
-    done, total : int
-        How far the bar is.
-    line : str
-        What stands beside it.
-    table : str
-        HTML below it.
-    """
-
-    def __init__(self, done: int, total: int) -> None:
-        self.done, self.total, self.line, self.table = done, total, "", ""
+    def __init__(self, label: str, done: int, total: int, validation: str) -> None:
+        self.line, self.done, self.total, self.validation = label, done, total, validation
+        self.table = self.note = ""
         self.handle: Any = None
+        self._show()
 
-    def show(self) -> None:
-        """Show it, or what has changed."""
-        from IPython.display import display              # in_notebook: it has been imported before
+    def change(self, label: str, parts: Sequence[str], done: int) -> None:
+        """Move the bar."""
+        self.line, self.done = "  ".join([label, *parts]), done
+        self._show()
+
+    def epoch(self, label: str, parts: Sequence[str], done: int, rows: Sequence[Row]) -> None:
+        """Show the new figures, and the table."""
+        self.table = table.html(rows, self.validation)
+        self.change(label, parts, done)
+
+    def end(self, note: str) -> None:
+        """Add the note."""
+        if note:
+            self.note = note
+            self._show()
+
+    def __repr__(self) -> str:
+        return "\n".join(filter(None, [self.line, self.note]))
+
+    def _repr_html_(self) -> str:
+        """Return what the notebook shows."""
+        bar = f'<progress value="{self.done}" max="{self.total}" style="vertical-align: middle"></progress>'
+        note = f"<div>{escape(self.note)}</div>" if self.note else ""
+        return f"<div>{bar} <span>{escape(self.line)}</span>{note}{self.table}</div>"
+
+    def _show(self) -> None:
+        display = import_module("IPython.display").display                   # it was imported before, see `panel`
         if self.handle is None:
             self.handle = display(self, display_id=True)
         else:
             self.handle.update(self)
 
-    def __repr__(self) -> str:
-        return self.line
 
-    def _repr_html_(self) -> str:
-        bar = f'<progress value="{self.done}" max="{self.total}" style="vertical-align: middle"></progress>'
-        return f"<div>{bar} <span>{escape(self.line)}</span>{self.table}</div>"
+def panel(label: str, done: int, total: int, validation: str) -> Panel | None:
+    """Return a panel if this is a notebook: IPython is there already, and its shell belongs to a kernel."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return Panel(label, done, total, validation) if getattr(shell, "kernel", None) is not None else None

@@ -40,10 +40,9 @@ class Group:
 
 def text(rows: Sequence[Row], validation: str = "validation", width: int = WIDTH) -> str:
     """Return the table as lines of at most `width` characters; figures for which there is no room are named."""
-    groups, left_out, room = [], [], width + 2
-    kept = _shown(rows)
-    everything = _groups(rows, kept, validation)
-    for group in everything:
+    groups: list[Group] = []
+    left_out, room, kept = [], width + 2, _shown(rows)
+    for group in _groups(rows, kept, validation):
         if group.width <= room or not groups:
             groups.append(group)
             room -= group.width

@@ -215,7 +215,7 @@ class LRScheduler:
                                  f"optimizer has {len(self.optimizer.param_groups)}")
             setattr(self, name, rates)
         self.last_epoch = int(state["last_epoch"])
-        self._step_count = int(state.get("_step_count", self.last_epoch + 1))
+        self._step_count = max(int(state.get("_step_count", 1)), self.last_epoch + 1)
 
     def _resume(self) -> None:
         """Set the rates to what they last were."""

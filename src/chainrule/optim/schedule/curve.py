@@ -4,7 +4,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -247,5 +246,6 @@ def _built(value: Any) -> Any:
 
 
 def _instead(name: str, known: Mapping[str, Any]) -> str:
+    from difflib import get_close_matches
     near = get_close_matches(name, known, 1)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
