@@ -136,7 +136,8 @@ def test_damaged_checkpoints_are_named(copied, shown):
 def test_a_damaged_model_and_history(copied, shown):
     model, history = copied / "model.safetensors", copied / "history.jsonl"
     model.write_bytes(model.read_bytes()[:-1])
-    for text, words in (('{"epoch": 1}\n{"epo', "is damaged, not JSON Lines"), ('["epoch"]\n', "expected an object")):
+    for text, words in (('{"epoch": 1}\n{"epo', "the last line is torn"), ('{"epo\n{"epoch": 1}', "line 1"),
+                            ('["epoch"]\n', "line 1"), ('{"loss": 1}\n', "does not hold the figures of an epoch")):
         history.write_text(text)
         result = json.loads(shown("info", copied, "--json"))
         assert set(result["damaged"]) == {"model.safetensors", "history.jsonl"}

@@ -1,6 +1,7 @@
 """The folder of a run, read back: its settings, its network with the weights, its history, its checkpoints."""
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,16 +111,18 @@ class Saved:
             If they cannot be read.
         """
         path = self.folder / HISTORY
-        try:
-            found = History.load(path)
-        except FileNotFoundError:
-            return History()
-        except OSError as error:
-            raise ValueError(f"cannot read {path}: {error.strerror or error}") from error
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged, not JSON Lines: {error}") from error
-        if not all(isinstance(row, dict) and "epoch" in row for row in found.rows):
-            raise ValueError(f"{path} is damaged: expected an object with the figures of an epoch in each line")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")               # of a line that is torn
+            try:
+                found = History.load(path)
+            except FileNotFoundError:
+                return History()
+            except OSError as error:
+                raise ValueError(f"cannot read {path}: {error.strerror or error}") from error
+            except UserWarning as error:
+                raise ValueError(str(error)) from error
+        if not all("epoch" in row for row in found.rows):
+            raise ValueError(f"{path} does not hold the figures of an epoch in each line")
         return found
 
 

@@ -127,7 +127,7 @@ class Display(Callback):
     def _brief(self) -> list[str]:
         """The loss of the training data, and what is known of the validation data; without them, the training data."""
         kind = "validation" if "validation_loss" in self.row else "train"
-        parts = [f"train loss {said(self.row['train_loss'])}"] if kind == "validation" else []
+        parts = [f"loss {said(self.row['train_loss'])}"] if kind == "validation" else []
         for name in measures([self.row]):
             column = f"{kind}_{name}"
             if column in self.row:
