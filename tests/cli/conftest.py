@@ -33,7 +33,7 @@ def trained(folder, *arguments):
 def digits_run(tmp_path_factory):
     """A run on the digits, with a loss that is not the plain one."""
     return trained(tmp_path_factory.mktemp("digits") / "run", "--hidden", "16", "--epochs", 4, "--dropout", 0.1,
-                   "--label-smoothing", 0.1, "--class-weights", "balanced")
+                   "--label-smoothing", 0.1, "--class-weights", "balanced", "--checkpoint-every", 45)
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ def test_damaged_checkpoints_are_named(copied, shown):
     assert "it is not whole" in result["checkpoints"][1]["why"]
     lines = shown("info", copied).splitlines()
     assert [line.split()[2:4] for line in lines if line.startswith("step ")][1:] == [["damaged:", "it"],
-                                                                                    ["damaged:", tensors.name]]
+                                                                                    ["damaged:", f"{tensors.name},"]]
 
 
 def test_a_damaged_model_and_history(copied, shown):

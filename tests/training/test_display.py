@@ -103,7 +103,7 @@ def test_many_metrics_are_those_of_the_validation_data():
     assert shown(figures("loss", "accuracy", "f1"), validation="test") == (
         "epoch 1/1  loss 0.912  test loss 0.912  accuracy 91.2 %  f1 91.2 %  took 0 s\n")
     assert shown(figures("loss", "mae", "rmse", "r2", value=12.345, validation=False)) == (
-        "epoch 1/1  loss 12.35  mae train 12.35  rmse train 12.35  r2 train 12.35  took 0 s\n")
+        "epoch 1/1  loss 12.35  mae 12.35  rmse 12.35  r2 12.35  took 0 s\n")
 
 
 NAMES = ["accuracy", "top_5_accuracy", "precision", "recall", "macro_f1", "mae", "rmse", "r2", "another [bold] one"]

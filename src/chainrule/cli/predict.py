@@ -42,13 +42,14 @@ def predict(context: click.Context, run: Path, files: tuple[Path, ...], top: int
 
     \b
     A FILE is
-      an image     PNG, JPEG, GIF (the first frame), BMP, PPM or WebP, of any size:
-                   made grey, inverted if it is dark on light, and scaled into the
-                   middle of the images that the network knows. The drawing should
-                   fill it about as far as it does there.
+      an image     PNG, JPEG, GIF (its first frame), BMP, PPM or WebP, of any
+                   size: made grey, inverted if it is dark on light, and scaled
+                   into the middle of the images that the network knows. The
+                   drawing should fill it about as far as it does there.
       .npy, .npz   an array of one sample or of several. Images in bytes are
                    scaled as in training, floats from 0 to 1 taken as they are.
-      .csv, .tsv   a table, a sample a line, with the columns of the training data.
+      .csv, .tsv   a table, a sample a line, with the columns of the training
+                   data.
 
     \b
     Examples

@@ -3,16 +3,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 import click
+
+from .failure import Interrupted
 
 __all__ = ["Commands", "meant", "readable"]
 
 
 def meant(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'train'?`` if one of the known names is near, else nothing."""
-    names = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), names, n=1)
+    names = {name.lstrip("-").lower(): name for name in known}
+    near = difflib.get_close_matches(word.lstrip("-").lower(), names, n=1)
     return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 
@@ -30,6 +33,13 @@ class Commands(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(f"no such command {name!r}{meant(name, self.list_commands(ctx))}", ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C ends it as other things do, and not with an empty line before."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
 
 
 def readable(error: click.UsageError) -> str:
