@@ -69,8 +69,8 @@ def colours(tmp_path_factory):
 @pytest.fixture(scope="session")
 def colours_run(tmp_path_factory, colours):
     """A run on these images."""
-    return trained(tmp_path_factory.mktemp("colours") / "run", "--data", colours[2], "--hidden", "8", "--activation", "tanh",
-                   "--lr", 0.02, "--epochs", 40)
+    return trained(tmp_path_factory.mktemp("colours") / "run", "--data", colours[2], "--hidden", "8",
+                   "--activation", "tanh", "--lr", 0.02, "--epochs", 40)
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,7 @@ def test_on_a_terminal_the_tables_are_ruled_and_coloured(digits_run, on_a_screen
     assert "\x1b[32m" in sent                            # what is right is green
     assert re.search(r"^ *0 +(\d+ +){9}\d+", text.partition("taken for")[2], re.MULTILINE)
     _, narrow = on_a_screen(50, "evaluate", digits_run)
-    assert re.search(r"the \d+ commonest of \d+ confusions", narrow)
+    assert re.search(r"the 10 commonest of \d+ confusions; --json has all|\d+ confusions in all", narrow)
     counts = [int(line.split()[-1]) for line in narrow.partition("taken for")[2].splitlines()
               if re.fullmatch(r"\d +\d +\d+ *", line)]
     assert 0 < len(counts) <= 10

@@ -70,13 +70,15 @@ def test_the_same_as_tables(digits_run, shown):
     assert re.search(r"^total +1,210$", text, re.MULTILINE)
     assert "takes images of 8×8 pixels, gives scores for 10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)\n" in text
     best = min(rows, key=lambda row: row["validation_loss"])["epoch"]
-    table = {line.split("  ")[0]: re.split("  +", line.strip())[1:] for line in text.splitlines()
-             if re.match(r"(first|best|last)\b", line)}
-    assert {mark: int(cells[0]) for mark, cells in table.items() if len(cells) > 3} == (
-        {"first": 1, "best, last": 4} if best == 4 else {"first": 1, "best": best, "last": 4})
-    last = next(cells for mark, cells in table.items() if "last" in mark)
-    assert last[4:6] == [f"{rows[-1]['validation_loss']:.4g}", f"{100 * rows[-1]['validation_accuracy']:.2f} %"]
-    assert "test loss  test accuracy  seconds" in text
+    table = [re.split("  +", line) for line in text.partition("\nhistory ")[2].splitlines()]
+    chosen = {"first": 1, "best, last": 4} if best == 4 else {"first": 1, "best": best, "last": 4}
+    assert table[0][1:] == list(chosen)
+    found = {name: cells for name, *cells in table[1:len(rows[0]) + 1]}
+    assert found["epoch"] == list(map(str, chosen.values()))
+    chosen = [rows[epoch - 1] for epoch in chosen.values()]
+    assert found["test loss"] == [f"{row['validation_loss']:.4g}" for row in chosen]
+    assert found["train accuracy"] == [f"{100 * row['train_accuracy']:.2f} %" for row in chosen]
+    assert found["lr"] == [f"{row['lr']:.4g}" for row in chosen]
     assert "best is the lowest test loss" in text
     assert re.search(r"^step 180 +4 +sound$", text, re.MULTILINE)
 
@@ -108,12 +110,12 @@ def test_a_killed_run_says_how_to_go_on(killed, shown, tmp_path):
 
 
 def test_a_run_stopped_early(shown, tmp_path):
-    assert main(["train", "--quiet", "--hidden", "8", "--epochs", "300", "--lr", "0.3", "--early-stopping", "1", "--out",
-                 str(tmp_path / "run")]) == 0
+    assert main(["train", "--quiet", "--hidden", "8", "--epochs", "300", "--lr", "0.3", "--early-stopping", "1",
+                 "--out", str(tmp_path / "run")]) == 0
     result = json.loads(shown("info", tmp_path / "run", "--json"))
     assert result["status"] == f"finished, after {len(result['history'])} of 300 epochs"
     assert len(result["history"]) < 300
-    assert "validation loss" in shown("info", tmp_path / "run")              # not the test data
+    assert "best is the lowest validation loss\n" in shown("info", tmp_path / "run")          # not of the test data
 
 
 def test_damaged_checkpoints_are_named(copied, shown):

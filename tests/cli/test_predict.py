@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -205,10 +204,12 @@ def test_files_that_cannot_be_read(digits_run, numbers_run, refused):
     assert refused("predict", digits_run, "loop") == "cannot read loop: Too many levels of symbolic links"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_one_may_not_read(digits_run, refused):
-    Path(saved(np.zeros(64))).chmod(0)
-    assert refused("predict", digits_run, "given.npy") == "cannot read given.npy: Permission denied"
+def test_a_file_that_one_may_not_read(digits_run, refused, monkeypatch):
+    def forbidden(*_):
+        raise PermissionError(13, "Permission denied", "given.npy")
+
+    monkeypatch.setattr(data, "load_inputs", forbidden)  # root may read everything
+    assert refused("predict", digits_run, saved(np.zeros(64))) == "cannot read given.npy: Permission denied"
 
 
 def test_an_image_for_a_network_of_other_things(numbers_run, refused, tmp_path):

@@ -344,6 +344,80 @@ def test_a_disk_that_gets_full_loses_nothing(here):
     assert Path("run/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
 
 
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(here, undrawn, capsys):
+    command = ["train", *SMALL, "--checkpoint-every", "20", "--quiet"]
+    assert main([*command, "--out", "whole"]) == main([*command, "--out", "run"]) == 0
+    newest = max(Path("run/checkpoints").glob("*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:-100])
+    Path("run/model.safetensors").unlink()
+    capsys.readouterr()
+    assert main(["train", "--resume", "run", "--quiet"]) == 0
+    assert re.fullmatch(r"chainrule: a checkpoint is damaged, the one before it is used: run/checkpoints/step-00000090"
+                        r"\.json: step-00000090\.safetensors, of \d+ bytes, is not what was saved \(SHA-256\)\n",
+                        one_line(capsys.readouterr().err))
+    assert Path("run/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
+    for path in Path("run/checkpoints").glob("*.safetensors"):
+        path.write_bytes(b"")
+    assert main(["train", "--resume", "run", "--quiet"]) == 1
+    assert "every checkpoint in run/checkpoints is damaged, so the run cannot go on." in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (None, "cannot read mine.csv: No such file or directory"),
+    ("", "mine.csv"),
+    ("a,b,c\n" + "1,2,red\n" * 20, "one class only"),
+    ("a,b,c\n" + "1,nan,red\n2,3,blue\n" * 20, "column 'b'"),
+    ("a,b,c\n" + "1,big,red\n2,3,blue\n" * 20, "'big'"),
+    ("a,b,c\n" + "1,2,0.5\n2,3,inf\n" * 20, "column 'c'"),
+    ("a,b,c\n" + "1,2,red\n2,blue\n" * 20, "line 3"),
+])
+def test_data_of_ones_own_that_are_not_right(here, capsys, content, words):
+    if content is not None:
+        Path("mine.csv").write_text(content)
+    assert main(["train", "--data", "mine.csv", "--quiet"]) == 1
+    assert words in one_line(capsys.readouterr().err)
+    assert names(here) == ["mine.csv"] * (content is not None)
+
+
+def test_settings_that_do_not_fit_the_data(here, capsys):
+    Path("mine.csv").write_text("a,b,c\n" + "1,2,0.5\n2,3,1.5\n" * 20)
+    for options, words in ((["--shift", "1"], "--shift moves images, and mine.csv are not images"),
+                           (["--label-smoothing", "0.1"], "--label-smoothing is for classes"),
+                           (["--class-weights", "balanced"], "--class-weights is for classes"),
+                           (["--batch-size", "100"], "32 samples, fewer than one batch of 100"),
+                           (["--target", "d"], "no column 'd'")):
+        assert main(["train", "--data", "mine.csv", "--quiet", *options]) == 1
+        assert words in one_line(capsys.readouterr().err)
+        assert names(here) == ["mine.csv"]
+    assert main(["train", "--target", "x"]) == 1
+    assert "--target names a column of a table, and digits is not one" in one_line(capsys.readouterr().err)
+
+
+def test_settings_in_a_file(here, undrawn, capsys):
+    """They hold where nothing is said; a run's own file makes the same run again."""
+    Path("mine.toml").write_text('hidden = [8]\nepochs = 3\nlr = 0.01\nbatch-size = 50\n')
+    assert main(["train", "--config", "mine.toml", "--epochs", "2", "--quiet", "--out", "a"]) == 0
+    made = tomllib.loads(Path("a/config.toml").read_text())
+    assert (made["hidden"], made["epochs"], made["lr"], made["batch_size"]) == ([8], 2, 0.01, 50)
+    assert main(["train", "--config", "a/config.toml", "--quiet", "--out", "b"]) == 0
+    assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
+    for content, words in (("epohcs = 3", "sets 'epohcs', which is not a setting; did you mean 'epochs'?"),
+                           ("epochs = 'many'", "--epochs"), ("epochs = ", "mine.toml is not a TOML file"),
+                           ("resume = 'a'", "'resume', which is not a setting")):
+        Path("mine.toml").write_text(content)
+        assert main(["train", "--config", "mine.toml", "--quiet"]) in (1, 2)
+        assert words in one_line(capsys.readouterr().err)
+    assert main(["train", "--config", "none.toml"]) == 1
+    assert "cannot read none.toml: No such file" in one_line(capsys.readouterr().err)
+
+
+def test_what_cannot_be_resumed(here, capsys):
+    Path("empty").mkdir()
+    for folder, words in (("none", "there is no folder none"), ("empty", "does not hold a run: there is no config.toml")):
+        assert main(["train", "--resume", folder]) == 1
+        assert words in one_line(capsys.readouterr().err)
+
+
 @pytest.mark.parametrize(("out", "words"), [
     ("file", "cannot write into file: it is a file, not a folder"),
     ("file/run", "cannot write into file/run: Not a directory"),
@@ -402,7 +476,7 @@ def test_a_bad_option_is_one_line_and_exit_code_2(here, capsys, arguments, words
     out, err = capsys.readouterr()
     assert out == ""
     assert words in one_line(err)
-    assert re.search(r"; see chainrule( train)? --help\n$", err)
+    assert re.search(r"(; see|\? See) chainrule( train)? --help\n$", err)
     assert names(here) == []
 
 

@@ -17,7 +17,6 @@ from ..mode import no_grad
 from ..training import metrics
 from .completion import data_names, run_folders
 from .failure import Failure
-from .fetching import data_failures
 from .printing import print_json, print_table, width
 from .problem import load
 from .samples import prepared, reading
@@ -96,8 +95,7 @@ def _test_data(saved: Saved, said: str | None, folder: Path | None) -> tuple[Arr
         if not Path(own).exists():
             raise Failure(f"the data that the run in {saved.folder} learned from are not there any more, {own}; give "
                           "others: --data FILE")
-        with data_failures():
-            problem = load(own, None, target)
+        problem = load(own, None, target)
         _fits(saved, own, problem.image or (problem.inputs,), problem.classes)
         inputs, _ = prepared(problem.test.arrays[0], saved, own)
         return _with(inputs, problem.test.arrays[1]), f"the test data of {problem.name}", problem.noun
@@ -171,7 +169,7 @@ def _print_classes(figures: dict[str, Any]) -> None:
     names = [row["class"] for row in rows]
     cells = [[name, *map(str, counts)] for name, counts in zip(names, matrix, strict=True)]
     header = ["true \\ taken for", *names]
-    wide = sum(max(map(len, column)) + 2 for column in zip(header, *cells, strict=True)) - 2
+    wide = sum(max(map(len, column)) + 3 for column in zip(header, *cells, strict=True)) - 3
     room = width()
     if wide <= room if room is not None else len(names) <= LARGEST:
         print_table(header, cells, style=lambda i, j: "bold" if j == 0 else "green" if j == i + 1 else
@@ -181,7 +179,8 @@ def _print_classes(figures: dict[str, Any]) -> None:
                     if i != j and matrix[i][j]), key=lambda each: (-each[0], *each[1:]))
     print_table(["true", "taken for", "samples"], [[names[i], names[j], str(count)] for count, i, j in wrong[:10]],
                 left=2)
-    click.echo(f"the {min(10, len(wrong))} commonest of {len(wrong)} confusions; --json has all of them")
+    click.echo(f"the 10 commonest of {len(wrong)} confusions; --json has all of them" if len(wrong) > 10 else
+               f"{len(wrong)} confusions in all")
 
 
 def _listed(classes: tuple[str, ...] | None) -> str:

@@ -194,18 +194,20 @@ def _print_history(saved: Saved, history: History) -> None:
     rows = history.rows
     names = list(rows[-1])
     goal = "validation_loss" if "validation_loss" in names else "train_loss"
-    ranked = [(row[goal], i) for i, row in enumerate(rows) if isinstance(row.get(goal), int | float)]
-    best = min(ranked)[1] if ranked else None
-    marks = {i: [] for i in range(len(rows))} if len(rows) <= 3 else {}  # type: dict[int, list[str]]
+    known = any(row.get(goal) is not None for row in rows)
+    best = rows.index(history.best(goal)) if known else None
+    marks: dict[int, list[str]] = {}
     for i, mark in ((0, "first"), (best, "best"), (len(rows) - 1, "last")):
         if i is not None:
             marks.setdefault(i, []).append(mark)
     held_out = "validation" if saved.settings.get("validation") else "test"
     labels = [name.replace("validation_", f"{held_out} ").replace("_", " ") for name in names]
-    print_table(["", *labels], [[", ".join(marks[i]), *(_figure(name, rows[i].get(name)) for name in names)]
-                                for i in sorted(marks)])
+    print_table(["history", *(", ".join(marks[i]) for i in sorted(marks))],
+                [[label, *(_figure(name, rows[i].get(name)) for i in sorted(marks))]
+                 for name, label in zip(names, labels, strict=True)])
     if best is not None:
-        click.echo(f"best is the lowest {goal.replace('validation_', f'{held_out} ').replace('_', ' ')}")
+        kept = "; the model has its weights" if saved.settings.get("keep") == "best" else ""
+        click.echo(f"best is the lowest {labels[names.index(goal)]}{kept}")
 
 
 def _figure(name: str, value: Any) -> str:

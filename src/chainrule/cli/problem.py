@@ -12,7 +12,7 @@ from ..data import ArrayDataset
 from ..data.catalog import CATALOG, Source
 from ..data.preparation import described
 from .failure import Failure
-from .fetching import load_data
+from .fetching import data_failures, load_data
 
 __all__ = ["Problem", "load"]
 
@@ -67,7 +67,8 @@ def _images(source: Source, folder: Path | None, quiet: bool) -> Problem:
 
 
 def _own(path: Path, target: str | None) -> Problem:
-    found = data.load(path, target=target)
+    with data_failures():
+        found = data.load(path, target=target)
     image = (found.shape[0], found.shape[1]) if len(found.shape) == 2 else None
     return Problem(path.stem, path.name, found.train, found.test, found.classes, found.outputs, image,
                    found.preparation, columns=found.columns)

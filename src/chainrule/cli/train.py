@@ -144,13 +144,12 @@ class Session:
                 "chainrule": version() or "", "numpy": np.__version__, "python": platform.python_version()})
         self.validation = "validation" if settings["validation"] else "test"
         listeners: list[Callback] = [] if quiet else [Display(validation=self.validation)]
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings():
             warnings.simplefilter("always")
+            warnings.showwarning = lambda message, *_: click.echo(f"chainrule: {message}", err=True)
             trainer.fit(train, held_out, epochs=settings["epochs"], batch_size=settings["batch_size"],
                         accumulate=settings["accumulate"], callbacks=[*listeners, *deciders(settings)],
                         checkpoints=checkpoints, resume=self.resumed)
-        for each in caught:
-            click.echo(f"chainrule: {each.message}", err=True)
         self.tested = trainer.evaluate(self.problem.test)
 
     def _found(self) -> dict[str, Any]:
