@@ -27,26 +27,109 @@ def test_the_textbook_example_prints_the_textbooks_factors():
     e = cr.explain(named["L"], named["w"], names=named)
     a = 1 / (1 + math.exp(-0.5))
     path, = e.paths
-    assert [f.name for f in path.factors] == ["dL/da", "da/dz", "dz/dw"]
-    assert [f.symbol for f in path.factors] == ["h₂", "a·(1-a)", "x"]
+    assert [f.name for f in path.factors] == ["∂L/∂a", "∂a/∂z", "∂z/∂w"]
+    assert [f.symbol for f in path.factors] == ["a-1.0", "a·(1-a)", "x"]
     assert [f.value for f in path.factors] == pytest.approx([a - 1, a * (1 - a), 3], rel=1e-14)
     assert e.total == pytest.approx(e.gradient, rel=1e-14)
     assert str(e) == """\
-dL/dw = dL/da · da/dz · dz/dw
-      = (-0.377541) · 0.235004 · 3
-      = -0.26617
+∂L/∂w = ∂L/∂a · ∂a/∂z · ∂z/∂w
+      = (a-1.0) · a·(1-a) · x
+      = (-0.377541) · 0.235004 · 3 = -0.26617
 
-dL/da = h₂ = -0.377541
-da/dz = a·(1-a) = 0.235004
-dz/dw = x = 3
-where h₂ = a - 1.0"""
+∂L/∂a = a-1.0 = -0.377541
+∂a/∂z = a·(1-a) = 0.235004
+∂z/∂w = x = 3"""
+
+
+def on_paper(lr=None):
+    w = cr.Tensor(np.array([[0.8, 0.4, 0.3], [0.2, 0.9, 0.5]]), requires_grad=True, name="wᵢⱼ")
+    w_3 = cr.Tensor(np.array([[0.3], [0.5], [0.9]]), name="w₃ⱼ")
+    x, y = cr.Tensor(np.array([[1.0, 1.0]]), name="xᵢ"), cr.Tensor(np.array([[0.0]]), name="y")
+    h = x @ w
+    a = h.sigmoid()
+    prediction = a @ w_3
+    h.name, a.name, prediction.name = "h₁ⱼ", "a₁ⱼ", "ŷ"
+    cost = ((y - prediction) ** 2).mean()
+    cost.name = "C"
+    return cr.explain(cost, w, index=(0, 0), lr=lr), cr.explain(cost, w, index=(1, 2))
+
+
+def test_the_chain_rule_as_it_is_written_on_paper():
+    e, other = on_paper(lr=0.1)
+    assert f"{e:.4f}" == """\
+∂C/∂w₁₁ = ∂C/∂ŷ · ∂ŷ/∂a₁₁ · ∂a₁₁/∂h₁₁ · ∂h₁₁/∂w₁₁
+        = -2·(y-ŷ) · w₃₁ · a₁₁·(1-a₁₁) · x₁
+        = 2.4664 · 0.3 · 0.1966 · 1 = 0.1455
+
+∂C/∂ŷ = -2·(y-ŷ) = 2.4664
+∂ŷ/∂a₁₁ = w₃₁ = 0.3
+∂a₁₁/∂h₁₁ = a₁₁·(1-a₁₁) = 0.1966
+∂h₁₁/∂w₁₁ = x₁ = 1
+
+w₁₁ - lr·∂C/∂w₁₁ = 0.8 - 0.1·0.1455 = 0.7855"""
+    a = 1 / (1 + np.exp(-np.array([1.0, 1.3, 0.8])))
+    assert e.gradient == pytest.approx(2 * a @ [0.3, 0.5, 0.9] * 0.3 * a[0] * (1 - a[0]), rel=1e-14)
+    assert (e.value, e.lr) == (0.8, 0.1)
+    assert e.updated == pytest.approx(0.8 - 0.1 * e.gradient, rel=1e-15)
+    assert other.by == "w₂₃"
+    assert [f.symbol for f in other.paths[0].factors] == ["-2·(y-ŷ)", "w₃₃", "a₁₃·(1-a₁₃)", "x₂"]
+    assert other.updated == other.value == 0.5
+    assert "lr" not in str(other)
+
+
+@pytest.mark.parametrize(("name", "shape", "index", "expected"), [
+    ("wᵢⱼ", (2, 3), (1, 2), "w₂₃"),
+    ("w₃ⱼ", (3, 1), (2, 0), "w₃₃"),                                # a column has one index
+    ("aⱼ", (1, 3), (0, 1), "a₂"),                                  # and so has a row
+    ("wᵢⱼ", (3, 1), (2, 0), "w₃₁"),
+    ("hⱼ", (1, 1), (0, 0), "h₁"),
+    ("xᵢ", (3,), (2,), "x₃"),
+    ("wᵢⱼ", (12, 40), (11, 2), "w₁₂,₃"),                           # not w₁₂₃
+    ("wᵢⱼₖ", (2, 2, 2), (0, 1, 1), "w₁₂₂"),
+    ("wᵢ", (2, 3), (1, 2), "wᵢ[1,2]"),                             # one index is not enough
+    ("wᵢⱼ", (3,), (1,), "wᵢⱼ[1]"),
+    ("bⱼ", (), (), "bⱼ"),
+    ("w_ij", (2, 3), (1, 2), "w_ij[1,2]"),                         # what a variable can be called stays as it is
+])
+def test_small_indices_in_a_name_are_filled_in(name, shape, index, expected):
+    t = cr.Tensor(np.ones(shape), requires_grad=True)
+    assert cr.explain((t * 2.0).sum(), t, index, names={name: t}).by == expected
+
+
+def test_formulas_stand_in_for_results_without_a_name():
+    x, y = (cr.Tensor([1.0, 2.0, 4.0], requires_grad=True, name=n) for n in "xy")
+    path, = cr.explain((x * y).sin().sum(), x, 1).paths
+    assert [(f.name, f.symbol) for f in path.factors] == [("∂L/∂h₁[1]", "cos h₁[1]"), ("∂h₁[1]/∂x[1]", "y[1]")]
+    path, = cr.explain(-((x - y) ** 2).sum(), x, 1).paths
+    assert [(f.name, f.symbol) for f in path.factors] == [("∂L/∂x[1]", "-2·(x[1]-y[1])")]
+    q = x * y
+    q.name = "q"
+    path, = cr.explain((0.5 * (q - y) ** 2).sum(), q, 1).paths
+    assert [(f.name, f.symbol, f.value) for f in path.factors] == [("∂L/∂q[1]", "q[1]-y[1]", 2.0)]
+    w, b = (cr.Tensor(v, requires_grad=True, name=n) for v, n in ((3.0, "w"), (1.0, "b")))
+    u = cr.Tensor(0.5, requires_grad=True, name="u")
+    L = ((w + b) * u).exp()
+    assert "\n      = L · (w+b)\n" in str(cr.explain(L, u))        # a sum is set in brackets among factors
+    assert "\n∂h₂/∂u = w+b = 4" in str(cr.explain(L, u))
+
+
+@pytest.mark.parametrize(("spec", "numbers"), [
+    ("", "3.992 · 0.999999 = 3.992"), (".6g", "3.992 · 0.999999 = 3.992"), (".3f", "3.992 · 1 = 3.992"),
+    (".2e", "3.99e+00 · 1.00e+00 = 3.99e+00")])
+def test_numbers_in_another_format(spec, numbers):
+    w = cr.Tensor(-1e-3, requires_grad=True, name="w")
+    a = w.tanh()
+    a.name = "a"
+    e = cr.explain((a * -2.0 - 1.0) ** 2, w)
+    assert f"\n      = {numbers}\n" in format(e, spec)
+    assert f"{e}" == str(e) == repr(e)
 
 
 def test_the_short_form_and_the_default_names():
     named = neuron()
-    assert str(named["L"].explain(named["b"])).startswith("dL/dx₂ = dL/dh₃ · dh₃/dx₂\n")
-    assert str(named["L"].explain(named["w"])).startswith("dL/dx₁ = dL/dh₃ · dh₃/dh₂ · dh₂/dx₁\n")
-    assert str(named["L"].explain(named["b"], (), named)).startswith("dL/db = dL/da · da/db\n")
+    assert str(named["L"].explain(named["b"])).startswith("∂L/∂x₂ = ∂L/∂h₃ · ∂h₃/∂x₂\n")
+    assert str(named["L"].explain(named["w"])).startswith("∂L/∂x₁ = ∂L/∂h₃ · ∂h₃/∂h₂ · ∂h₂/∂x₁\n")
+    assert str(named["L"].explain(named["b"], (), named)).startswith("∂L/∂b = ∂L/∂a · ∂a/∂b\n")
 
 
 def test_constants_merge_but_named_values_stay():
@@ -58,9 +141,9 @@ def test_constants_merge_but_named_values_stay():
     L = -(square * 0.25)
     path, = cr.explain(L, w).paths
     assert [(f.name, f.value, f.symbol) for f in path.factors] == [
-        ("dL/ds", -0.25, ""), ("ds/dz", -2.0, "2·h₂"), ("dz/dw", 3.0, "")]
+        ("∂L/∂s", -0.25, ""), ("∂s/∂z", -2.0, "2·(z-1)"), ("∂z/∂w", 3.0, "")]
     path, = cr.explain(L, z).paths
-    assert [(f.name, f.value) for f in path.factors] == [("dL/ds", -0.25), ("ds/dz", -2.0)]
+    assert [(f.name, f.value) for f in path.factors] == [("∂L/∂s", -0.25), ("∂s/∂z", -2.0)]
 
 
 def test_elements_are_named_by_their_index():
@@ -72,8 +155,8 @@ def test_elements_are_named_by_their_index():
     L = ((W2 @ hidden) ** 2).sum()
     path, = cr.explain(L, W1, (0, 1)).paths
     assert [(f.name, f.symbol) for f in path.factors] == [
-        ("dL/dh₂", "2·h₂"), ("dh₂/dhidden[0]", "W2[0,0]"), ("dhidden[0]/dh₁[0]", "[h₁[0] > 0]"),
-        ("dh₁[0]/dW1[0,1]", "x[1]")]
+        ("∂L/∂h₂", "2·h₂"), ("∂h₂/∂hidden[0]", "W2[0,0]"), ("∂hidden[0]/∂h₁[0]", "[h₁[0] > 0]"),
+        ("∂h₁[0]/∂W1[0,1]", "x[1]")]
     dead = cr.explain(L, W1, (2, 0))                               # a relu that is off is shown, not left out
     assert [f.value for f in dead.paths[0].factors][2] == 0
     assert dead.total == dead.gradient == 0
@@ -93,8 +176,8 @@ def test_names_from_layers():
 
     model = Net()
     text = str(cr.explain(model(np.ones((1, 2))), model.hidden.weight, (0, 1), names=model))
-    assert text.startswith("dL/dhidden.weight[0,1] = dL/dh")
-    assert "dhidden[0,0]/dhidden.weight[0,1] = c₁[0,1] = 1" in text
+    assert text.startswith("∂L/∂hidden.weight[0,1] = ∂L/∂h")
+    assert "∂hidden[0,0]/∂hidden.weight[0,1] = c₁[0,1] = 1" in text
 
 
 def test_a_fork():
@@ -105,9 +188,9 @@ def test_a_fork():
     assert e.count == 4
     assert [path.product for path in e.paths] == [1, 1, 1, 1]
     assert e.total == e.gradient == 4
-    assert [(f.name, f.value, f.paths) for f in e.chain] == [("dL/dh₁", 2, 2), ("dh₁/da", 2, 2)]
-    assert str(e).startswith("Every path goes through h₁:\ndL/da = dL/dh₁ · dh₁/da\n      = 2 · 2\n      = 4\n")
-    assert str(e).count("dL/da = 1\n") == 4
+    assert [(f.name, f.value, f.paths) for f in e.chain] == [("∂L/∂h₁", 2, 2), ("∂h₁/∂a", 2, 2)]
+    assert str(e).startswith("Every path goes through h₁:\n∂L/∂a = ∂L/∂h₁ · ∂h₁/∂a\n      = 2 · 2 = 4\n")
+    assert str(e).count("∂L/∂a = 1\n") == 4
     assert "  sum: 4" in str(e)
 
 
@@ -123,7 +206,7 @@ def test_a_fork_in_the_middle_has_the_textbooks_chain():
     a, t = named["a"], cr.Tensor(0.25, name="t")
     L = -(t * np.log(a) + (1 - t) * np.log(1 - a))
     e = cr.explain(L, named["w"], names=named | {"L": L})
-    assert [f.name for f in e.chain] == ["dL/da", "da/dz", "dz/dw"]
+    assert [f.name for f in e.chain] == ["∂L/∂a", "∂a/∂z", "∂z/∂w"]
     assert e.chain[0].paths == 2
     value = a.item()
     assert e.chain[0].value == pytest.approx(-0.25 / value + 0.75 / (1 - value), rel=1e-14)
@@ -190,7 +273,7 @@ def test_an_element_that_leads_nowhere():
     e = cr.explain(w[0] * 3.0, w, 1)
     assert e.paths == ()
     assert e.total == e.gradient == 0
-    assert str(e) == "dL/dw[1] = 0: no path leads from L to w[1]"
+    assert str(e) == "∂L/∂w[1] = 0: no path leads from L to w[1]"
 
 
 def test_a_graph_by_hand():
@@ -199,7 +282,7 @@ def test_a_graph_by_hand():
     f = g.output((x + y) * z)
     f.name = "f"
     g.forward(x=-2, y=5, z=-4)
-    assert str(g.explain("x")) == "df/dx = z = -4"
+    assert str(g.explain("x")) == "∂f/∂x = z = -4"
     assert g.explain(x).gradient == g.explain("x").total == -4
     assert cr.explain(g, "z").total == 3
 

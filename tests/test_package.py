@@ -21,7 +21,8 @@ import chainrule as cr
 
 ROOT = Path(inspect.getfile(cr)).parent
 MODULES = sorted(".".join(("chainrule", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-                 for path in ROOT.rglob("*.py") if path.name != "__main__.py")
+                 for path in ROOT.rglob("*.py") if path.name != "__main__.py"
+                 and not {"chapters", "exercises"} & set(path.relative_to(ROOT).parts))    # scripts, never imported
 
 
 def python(code: str) -> str:
@@ -128,10 +129,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gates",),
     ("tensor",),
     ("reverse", "random", "linalg", "source", "tree"),
-    ("node", "graph", "differentiate", "anomaly", "view", "explain", "functional"),
+    ("node", "graph", "call", "differentiate", "anomaly", "view", "explain", "functional"),
     ("nn",),
     ("check", "optim", "data", "compiler"),
     ("training",),
+    ("by_hand",),
     ("cli",),
 )
 #: Conveniences that import upwards, inside the one function that needs it.

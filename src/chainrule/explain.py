@@ -6,10 +6,10 @@ derivatives; nothing is differentiated a second time.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from math import fsum, prod
+from math import fsum, nan, prod
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,16 @@ from .mode import enable_grad
 from .node import Node
 from .reverse import pull, pullback
 from .tensor import Tensor
-from .view.notation import literal, partial, varies
+from .view.notation import formula, literal, partial, varies
 from .view.text import describe
 
 __all__ = ["Explanation", "Factor", "Path", "explain"]
 
 MOST_ROWS = 3_000                    #: so many rows of Jacobians are worked out one by one; beyond, paths are grouped
 MOST_WORK = 30_000_000               #: and so many elements of arrays are gone through for it
+
+INDEX = re.compile("[ᵢⱼₖ]")          #: in a name: to be filled in
+SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 Vertex = tuple[Node, int]            #: an element of the value of a node, by its place in the flattened array
 
@@ -34,7 +37,7 @@ Vertex = tuple[Node, int]            #: an element of the value of a node, by it
 class Factor:
     """One factor of a path: the derivative of one element by another."""
 
-    of: str                              #: what is differentiated: ``a`` in da/dz
+    of: str                              #: what is differentiated: ``a`` in ∂a/∂z
     by: str                              #: with respect to what: ``z``
     value: float
     symbol: str = ""                     #: the derivative as a formula, where the gate has one
@@ -42,8 +45,8 @@ class Factor:
 
     @property
     def name(self) -> str:
-        """The factor as it is written: ``da/dz``."""
-        return f"d{self.of}/d{self.by}"
+        """The factor as it is written: ``∂a/∂z``."""
+        return f"∂{self.of}/∂{self.by}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ class Explanation:
         The number of paths through single elements; None if there were too many to count.
     chain : tuple of Factor
         The derivatives between the elements that every path goes through.
+    value : float
+        The element itself.
+    lr : float or None
+        The rate of the step of gradient descent that is shown last, if one was asked for.
     """
 
     of: str
@@ -85,20 +92,36 @@ class Explanation:
     chain: tuple[Factor, ...] = ()
     where: dict[str, str] = field(default_factory=dict)
     most: int = 20
+    value: float = nan
+    lr: float | None = None
 
     @property
     def total(self) -> float:
         """The sum of the products over all paths."""
         return fsum(path.product for path in self.paths)
 
+    @property
+    def updated(self) -> float:
+        """The element after one step of gradient descent; without a rate, as it is."""
+        return self.value - (self.lr or 0) * self.gradient
+
     def __str__(self) -> str:
-        whole = f"d{self.of}/d{self.by}"
+        return format(self, ".6g")
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        """Write the numbers in a format of their own: ``f"{explanation:.4f}"`` has four places after the point."""
+        def brief(number: float, place: int = 0) -> str:
+            return _brief(number, place, spec or ".6g")
+
+        whole = f"∂{self.of}/∂{self.by}"
         if not self.paths:
             return f"{whole} = 0: no path leads from {self.of} to {self.by}"
         if self.count == 1:
             factors = self.paths[0].factors
-            lines = _product(whole, factors) if len(factors) > 1 else []
-            return "\n".join([*lines, *_details(factors), *self._where(factors)])
+            lines = _product(whole, factors, brief) if len(factors) > 1 else []
+            return "\n".join([*lines, *_details(factors, brief), *self._where(factors), *self._update(whole, brief)])
         lines, grouped = [], self.count is None or self.count != len(self.paths)
         shown, rest = list(self.paths), []
         if len(shown) > self.most:
@@ -107,15 +130,15 @@ class Explanation:
             shown = [shown[i] for i in sorted(largest[:self.most])]
         if len(self.chain) > 1:
             lines += ["Every path goes through " + ", ".join(f.by for f in self.chain[:-1]) + ":"]
-            lines += [*_product(whole, self.chain), *_details(self.chain), ""]
+            lines += [*_product(whole, self.chain, brief), *_details(self.chain, brief), ""]
         how_many = "more paths than were counted" if self.count is None else f"{self.count:,} paths"
         lines.append(f"{whole} is the sum over {how_many}" + (
             "; each line sums up those that share their last step:" if grouped else ":"))
         numbers = [f"{i}." for i in range(1, len(shown) + 1)]
         names = [" · ".join(f.name for f in path.factors) for path in shown]
-        values = [" · ".join(_brief(f.value, i) for i, f in enumerate(path.factors)) if len(path.factors) > 1 else ""
+        values = [" · ".join(brief(f.value, i) for i, f in enumerate(path.factors)) if len(path.factors) > 1 else ""
                   for path in shown]
-        products = [_brief(path.product) for path in shown]
+        products = [brief(path.product) for path in shown]
         widths = [max(map(len, column)) for column in (numbers, names, values, products)]
         for number, name, value, product, path in zip(numbers, names, values, products, shown, strict=True):
             note = f"   ({path.count:,} paths)" if grouped and path.count and path.count > 1 else ""
@@ -123,12 +146,11 @@ class Explanation:
             lines.append(f"  {number.rjust(widths[0])} {name.ljust(widths[1])} {worked_out}= "
                          f"{product.rjust(widths[3])}{note}")
         if rest:
-            lines.append(f"  … and {len(rest):,} smaller, which add up to {_brief(fsum(p.product for p in rest))}")
-        lines.append(f"  sum: {_brief(self.total)}")
+            lines.append(f"  … and {len(rest):,} smaller, which add up to {brief(fsum(p.product for p in rest))}")
+        lines.append(f"  sum: {brief(self.total)}")
         every = [f for path in shown for f in path.factors]
-        return "\n".join([*lines, *_details(every, symbols=True), *self._where(every)])
-
-    __repr__ = __str__
+        return "\n".join([*lines, *_details(every, brief, symbols=True), *self._where(every),
+                          *self._update(whole, brief)])
 
     def _where(self, factors: Sequence[Factor]) -> list[str]:
         """Say what the results without a name of their own are, as far as they occur."""
@@ -136,9 +158,16 @@ class Explanation:
         used = [name for name in self.where if re.search(re.escape(name) + "(?![₀-₉])", text)]
         return ["where " + ", ".join(self.where[name] for name in used)] if used else []
 
+    def _update(self, whole: str, brief: Callable[..., str]) -> list[str]:
+        """Write one step of gradient descent, if there is a rate."""
+        if self.lr is None:
+            return []
+        return ["", f"{self.by} - lr·{whole} = {brief(self.value)} - {brief(self.lr)}·{brief(self.gradient, 1)} "
+                    f"= {brief(self.updated)}"]
+
 
 def explain(result: Tensor | Graph, target: Tensor | Node | str, index: int | tuple[int, ...] | None = None,
-            names: Any = None, *, most: int = 20) -> Explanation:
+            names: Any = None, *, most: int = 20, lr: float | None = None) -> Explanation:
     r"""Explain the gradient of a result by one element: the chain rule, path by path.
 
     .. math:: \frac{dL}{dw} = \sum_{\text{paths}} \prod_{\text{steps}} \frac{\partial z}{\partial x}
@@ -152,15 +181,20 @@ def explain(result: Tensor | Graph, target: Tensor | Node | str, index: int | tu
     index : int or tuple of int, optional
         Which element of it; the first by default.
     names : Layer or mapping, optional
-        What to call the tensors; see `Graph`. ``names=locals()`` names them after the variables.
+        What to call the tensors; see `Graph`. ``names=locals()`` names them after the variables. Elements are called
+        ``w[0,1]``; where a name has small indices, as ``"wᵢⱼ"`` or ``"a₁ⱼ"``, they stand for the axes and count from
+        1, as on paper: w₁₂, a₁₂.
     most : int
         Up to so many paths are listed one by one. If there are more, those that share their last step are summed up;
         the lines that contribute least are then printed as one sum.
+    lr : float, optional
+        Show a step of gradient descent with this rate, too.
 
     Returns
     -------
     Explanation
-        Prints as text. Factors ±1 and other constants are merged with a neighbour, as textbooks do.
+        Prints as text, with numbers in the format that is asked for: ``f"{explanation:.4f}"``. Factors ±1 and other
+        constants are merged with a neighbour, as textbooks do.
 
     Raises
     ------
@@ -175,15 +209,16 @@ def explain(result: Tensor | Graph, target: Tensor | Node | str, index: int | tu
     >>> w = cr.Tensor(0.5, requires_grad=True, name="w")
     >>> z = w * 3.0 - 1.5; z.name = "z"
     >>> a = z.sigmoid(); a.name = "a"
-    >>> print(cr.explain((a - 1.0) ** 2, w))
-    dL/dw = dL/da · da/dz · dz/dw
-          = (-1) · 0.25 · 3
-          = -0.75
+    >>> print(cr.explain((a - 1.0) ** 2, w, lr=0.1))
+    ∂L/∂w = ∂L/∂a · ∂a/∂z · ∂z/∂w
+          = 2·(a-1.0) · a·(1-a) · 3
+          = (-1) · 0.25 · 3 = -0.75
     <BLANKLINE>
-    dL/da = 2·h₂ = -1
-    da/dz = a·(1-a) = 0.25
-    dz/dw = 3
-    where h₂ = a - 1.0
+    ∂L/∂a = 2·(a-1.0) = -1
+    ∂a/∂z = a·(1-a) = 0.25
+    ∂z/∂w = 3
+    <BLANKLINE>
+    w - lr·∂L/∂w = 0.5 - 0.1·(-0.75) = 0.575
     """
     graph = result.rename(names) if isinstance(result, Graph) and names is not None else (
         result if isinstance(result, Graph) else Graph(result, names))
@@ -199,7 +234,8 @@ def explain(result: Tensor | Graph, target: Tensor | Node | str, index: int | tu
     place = _flat(index, node)
     graph.backward()
     gradient = float(np.asarray(node.gradient).flat[place]) if node.gradient is not None else 0.0
-    return _Explainer(graph, output, (node, place), route, most).explanation(gradient)
+    explanation = _Explainer(graph, output, (node, place), route, most).explanation(gradient)
+    return replace(explanation, value=float(np.asarray(node.value).flat[place]), lr=lr)
 
 
 def _route(graph: Graph, target: Node, output: Node) -> set[Node]:
@@ -251,6 +287,7 @@ class _Explainer:
         self.graph, self.top, self.target, self.route, self.most = graph, (output, 0), target, route, most
         self.order = {node: i for i, node in enumerate(graph.nodes)}
         self.below: dict[Vertex, list[tuple[Vertex, int, float]]] = {}      # lower element, argument, derivative
+        self.unnamed: dict[str, str] = {}                                   # h₁, and its formula: y-ŷ
 
     def explanation(self, gradient: float) -> Explanation:
         of, by = self.name(self.top), self.name(self.target)
@@ -349,7 +386,7 @@ class _Explainer:
         return value[upper], paths[upper]
 
     def last_steps(self, up: dict[Vertex, int] | None) -> list[Path]:
-        """Sum up all paths that reach the target by the same step: dL/dz · dz/dw for each z that w goes into.
+        """Sum up all paths that reach the target by the same step: ∂L/∂z · ∂z/∂w for each z that w goes into.
 
         `up` counts the paths to each element; without it, these steps are all that was worked out.
         """
@@ -393,7 +430,19 @@ class _Explainer:
         text = node.gate.partials[argument] if argument < len(node.gate.partials) else ""
         if re.search(r"dz|dZ", text):                  # a product: the derivative is an element of the other operand
             return self.other(node, j, argument, i, value)
+        for name, x in zip(names, node.inputs, strict=True) if each else ():
+            if isinstance(x, Node) and name not in self.unnamed and not _own(x):
+                self.unnamed[name] = self.formula(x, _aligned(j, node.shape, x.shape))
         return partial(node.gate, argument, result, names)
+
+    def formula(self, node: Node, j: int) -> str:
+        """Write an element as a formula of elements that have names; empty if it is not as simple as that."""
+        if not _elementwise(node) or not all(x.gate is None or _own(x) for x in node.inputs if isinstance(x, Node)):
+            return ""
+        assert node.gate is not None
+        names = [_element(x.name, x.shape, _aligned(j, node.shape, x.shape)) if isinstance(x, Node) else literal(x)
+                 for x in node.inputs]
+        return formula(node.gate, "z", names, node.options).partition(" = ")[2].replace(" - ", "-").replace(" + ", "+")
 
     def other(self, node: Node, j: int, argument: int, i: int, value: float) -> str:
         """Find which element of another operand a derivative is, by putting numbered elements in its place."""
@@ -426,7 +475,17 @@ class _Explainer:
             steps[left:left + 2] = [_Step(
                 first.upper, second.lower, first.value * second.value, _times(first, second),
                 first.constant and second.constant, first.alone and second.alone, first.paths * second.paths)]
-        return tuple(Factor(self.name(s.upper), self.name(s.lower), s.value, s.symbol, s.paths) for s in steps)
+        shown = {self.name(vertex) for step in steps for vertex in (step.upper, step.lower)}
+        return tuple(Factor(self.name(s.upper), self.name(s.lower), s.value, self.spelled(s.symbol, shown), s.paths)
+                     for s in steps)
+
+    def spelled(self, symbol: str, shown: set[str]) -> str:
+        """Put formulas in the place of results that have no name and are not seen otherwise."""
+        for name, text in self.unnamed.items():
+            if text and name not in shown:
+                pieces = re.split(re.escape(name) + r"(?![₀-₉\[])", symbol)
+                symbol = text if symbol == name else f"({text})".join(pieces)
+        return symbol
 
     def cost(self, steps: list[_Step], constant: int, neighbour: int) -> tuple[bool, bool, bool, bool, int]:
         """Say how bad it is to merge a constant step with a neighbour; not at all, if the first flag is set.
@@ -455,13 +514,13 @@ def _times(first: _Step, second: _Step) -> str:
     return text if number == 1 else f"-{text}" if number == -1 else f"{_brief(number)}·{text}"
 
 
-def _bracketed(text: str) -> str:
-    """Put parentheses around a sum."""
+def _bracketed(text: str, place: int = 1) -> str:
+    """Put parentheses around a sum, and around a minus that is not the first thing in a product."""
     depth, flat = 0, []
     for c in text:
         depth += (c in "([") - (c in ")]")
         flat.append(c if not depth else "")
-    return f"({text})" if re.search(r" [+-] |^-", "".join(flat)) else text
+    return f"({text})" if re.search(r".[+-]|^-" if place else r".[+-]", "".join(flat)) else text
 
 
 def _own(node: Node) -> bool:
@@ -470,9 +529,17 @@ def _own(node: Node) -> bool:
 
 
 def _element(name: str, shape: tuple[int, ...], place: int) -> str:
-    if not shape or prod(shape) == 1:
-        return name
-    return f"{name}[{','.join(str(int(i)) for i in np.unravel_index(place, shape))}]"
+    """Name an element: ``w[0,1]``; where the name has indices, as wᵢⱼ, they are filled in: w₁₂."""
+    index = [int(i) for i in np.unravel_index(place, shape)] if shape else []
+    long = [i for i, n in zip(index, shape, strict=True) if n > 1]
+    letters = INDEX.findall(name)
+    for used in (index, long, [] if long else index[:len(letters)]):         # a row, or a column, has one index
+        if letters and len(used) == len(letters):
+            for k, i in enumerate(used):
+                comma = "," if k and max(shape) > 9 else ""                  # w₁₂,₃ is neither w₁₂₃ nor w₁,₂₃
+                name = name.replace(letters[k], comma + str(i + 1).translate(SMALL), 1)
+            return name
+    return name if prod(shape) == 1 else f"{name}[{','.join(map(str, index))}]"
 
 
 def _elementwise(node: Node) -> bool:
@@ -506,22 +573,28 @@ def _column(node: Node, argument: int, place: int) -> Any:
     return np.asarray(found[seed]).reshape(-1) if seed in found else np.zeros(node.size)
 
 
-def _brief(number: float, place: int = 0) -> str:
-    text = f"{number + 0.0:.6g}"                       # + 0.0: there is no -0 here
+def _brief(number: float, place: int = 0, spec: str = ".6g") -> str:
+    text = format(number, spec)
+    if "." in text and "e" not in text:
+        text = text.rstrip("0").removesuffix(".")
+    text = "0" if text == "-0" else text
     return f"({text})" if place and text.startswith("-") else text
 
 
-def _product(whole: str, factors: Sequence[Factor]) -> list[str]:
-    """Write a product of factors in names, in numbers and worked out."""
+def _product(whole: str, factors: Sequence[Factor], brief: Callable[..., str]) -> list[str]:
+    """Write a product of factors in names, in formulas, and in numbers, worked out."""
     indent = " " * len(whole)
-    names = " · ".join(f.name for f in factors)
-    numbers = " · ".join(_brief(f.value, 1) for f in factors)
-    return [f"{whole} = {names}", f"{indent} = {numbers}", f"{indent} = {_brief(prod(f.value for f in factors))}", ""]
+    rows = [" · ".join(f.name for f in factors),
+            " · ".join(_bracketed(f.symbol, i) if f.symbol else brief(f.value, 1) for i, f in enumerate(factors)),
+            " · ".join(brief(f.value, 1) for f in factors) + f" = {brief(prod(f.value for f in factors))}"]
+    if not any(f.symbol for f in factors) or any(f.paths > 1 for f in factors):
+        del rows[1]                                    # numbers alone; or a factor that is itself a sum
+    return [f"{whole} = {rows[0]}", *(f"{indent} = {row}" for row in rows[1:]), ""]
 
 
-def _details(factors: Sequence[Factor], symbols: bool = False) -> list[str]:
+def _details(factors: Sequence[Factor], brief: Callable[..., str], symbols: bool = False) -> list[str]:
     """Write each factor with its formula and its number, once."""
     unique = list(dict.fromkeys(f for f in factors if f.symbol or not symbols))
-    lines = [f"{f.name} = " + (f"{f.symbol} = " if f.symbol else "") + _brief(f.value)
+    lines = [f"{f.name} = " + (f"{f.symbol} = " if f.symbol else "") + brief(f.value)
              + (f", the sum over {f.paths:,} paths" if f.paths > 1 else "") for f in unique]
     return ["", *lines] if symbols and lines else lines

@@ -163,7 +163,8 @@ def test_out(digits_run, expected, test_digits, shown):
     assert np.load("all.npy").shape == (1, 10)
 
 
-def test_names_that_would_move_the_cursor(digits_run, test_digits, shown):
+def test_names_that_would_move_the_cursor(digits_run, test_digits, shown, refused):
+    assert refused("predict", digits_run, "\x1b[2J.npy") == "there is no file \\x1b[2J.npy"
     name = saved(test_digits[0][0], "\x1b[2Ja\nb.npy")
     assert shown("predict", digits_run, name).startswith("\\x1b[2Ja\\nb.npy  ")
 

@@ -98,12 +98,26 @@ def test_without_metrics_the_loss_is_that_of_both_parts():
 
 def test_many_metrics_are_those_of_the_validation_data():
     assert shown(figures("loss", "accuracy", "f1")) == (
-        "epoch 1/1  loss 0.912  validation loss 0.912  accuracy 91.2 %  f1 91.2 %\n"
-        "           took 0 s\n")
+        "epoch 1/1  loss 0.912  validation accuracy 91.2 %  f1 91.2 %  took 0 s\n")
     assert shown(figures("loss", "accuracy", "f1"), validation="test") == (
         "epoch 1/1  loss 0.912  test loss 0.912  accuracy 91.2 %  f1 91.2 %  took 0 s\n")
     assert shown(figures("loss", "mae", "rmse", "r2", value=12.345, validation=False)) == (
         "epoch 1/1  loss 12.35  mae 12.35  rmse 12.35  r2 12.35  took 0 s\n")
+
+
+def test_a_long_run_of_many_epochs_keeps_to_a_line(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(display.time, "perf_counter", lambda: now)
+    file = io.StringIO()
+    screen = Display(file)
+    screen.begin(Run(first=1, epochs=100_000, steps=1))
+    for epoch in (1, 2):
+        now += 1.0
+        screen.step(0.5)
+        screen.epoch(figures("loss", "accuracy") | {"epoch": epoch})
+    assert file.getvalue() == (
+        "epoch      1/100000  loss 0.912  validation accuracy 91.2 %  27:46:39 h left\n"
+        "epoch      2/100000  loss 0.912  validation accuracy 91.2 %  27:46:38 h left\n")
 
 
 NAMES = ["accuracy", "top_5_accuracy", "precision", "recall", "macro_f1", "mae", "rmse", "r2", "another [bold] one"]

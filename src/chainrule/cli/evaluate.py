@@ -62,7 +62,7 @@ def evaluate(run: Path, data: str | None, data_dir: Path | None, as_json: bool) 
     """  # noqa: D301
     saved = open_run(run)
     model = saved.trained()
-    samples, name, noun = _test_data(saved, data, data_dir)
+    samples, name, noun = _test_data(saved, data, data_dir, quiet=as_json)
     found = outputs(model, samples)
     if not np.isfinite(found).all():
         raise Failure(f"the network in {run} gives numbers that are not finite on {name}; are its inputs as large as "
@@ -86,7 +86,8 @@ def evaluate(run: Path, data: str | None, data_dir: Path | None, as_json: bool) 
     _print_classes(figures)
 
 
-def _test_data(saved: Saved, said: str | None, folder: Path | None) -> tuple[ArrayDataset, str, str]:
+def _test_data(saved: Saved, said: str | None, folder: Path | None, *,
+               quiet: bool) -> tuple[ArrayDataset, str, str]:
     """Return the samples to test with, prepared for the network, and what they and their source are called."""
     own = saved.settings["data"]
     target, place = saved.settings.get("target"), saved.settings.get("data_dir")
@@ -102,14 +103,13 @@ def _test_data(saved: Saved, said: str | None, folder: Path | None) -> tuple[Arr
     if said is None or said in CATALOG:
         source = CATALOG[own if said is None else said]
         _fits(saved, source.name, source.shape, source.classes)              # before anything is fetched
-        problem = load(source.name, where, None)
+        problem = load(source.name, where, None, quiet=quiet)
         return problem.test, f"the test data of {source.name}", problem.noun
     path = Path(said)
     if not path.exists() and not path.suffix:
         load(said, where, None)                          # says which names there are
     with reading(path):
-        stored = load_labelled(path, saved.model.classes, columns=saved.model.columns,
-                               target=target)
+        stored = load_labelled(path, saved.model.classes, columns=saved.model.columns, target=target)
         inputs, _ = prepared(stored.arrays[0], saved, str(path))
         targets = stored.arrays[1]
         if saved.model.classes is None and targets.shape[1] != saved.model.outputs:

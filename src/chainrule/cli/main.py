@@ -13,6 +13,7 @@ from .evaluate import evaluate
 from .failure import Failure, Interrupted
 from .info import info
 from .predict import predict
+from .printing import printable
 from .suggest import Commands, readable
 from .train import train
 from .version import version
@@ -85,5 +86,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _say(message: str, exit_code: int) -> int:
     """Write one line to standard error."""
-    click.echo(f"chainrule: {' '.join(message.split())}", err=True)
+    click.echo(f"chainrule: {printable(' '.join(message.split()))}", err=True)
     return exit_code

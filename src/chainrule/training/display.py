@@ -50,7 +50,7 @@ class Display(Callback):
 
     def begin(self, run: Run) -> None:
         """Show that it begins, or goes on."""
-        self.run, self.start, self.brief = run, time.perf_counter(), False
+        self.run, self.start, self.level = run, time.perf_counter(), 0
         self.done = self.first = run.done
         self.rows: list[Row] = list(run.trainer.history.rows) if run.trainer is not None else []
         self.row: Row = self.rows[-1] if self.rows and run.epoch > run.first else {}
@@ -102,9 +102,12 @@ class Display(Callback):
         when = f"took {_duration(spent)}" if over else f"{_duration(left)} left"
         if not self.row:
             return [*self._so_far(), when]
-        parts = [*self._figures(), when]
-        self.brief = self.brief or len(GAP.join(parts)) > self.screen.width      # and it stays so, for a steady picture
-        return [*self._brief(), when] if self.brief else parts
+        levels = (self._figures, self._brief, self._briefest)
+        parts = [*levels[self.level](), when]
+        while len(GAP.join(parts)) > self.screen.width and self.level < len(levels) - 1:
+            self.level += 1                              # and so it stays, for a steady picture
+            parts = [*levels[self.level](), when]
+        return parts
 
     def _so_far(self) -> list[str]:
         """The means over the batches of the first epoch so far."""
@@ -127,14 +130,18 @@ class Display(Callback):
     def _brief(self) -> list[str]:
         """The loss of the training data, and what is known of the validation data; without them, the training data."""
         kind = "validation" if "validation_loss" in self.row else "train"
-        parts = [f"loss {said(self.row['train_loss'])}"] if kind == "validation" else []
-        for name in measures([self.row]):
-            column = f"{kind}_{name}"
-            if column in self.row:
-                value = self.row[column]
-                parts.append(f"{name} {said(value, share(name, [value]))}")
-                if name == "loss" and kind == "validation":
-                    parts[-1] = f"{self.validation} {parts[-1]}"
+        parts = [f"{name} {said(value, share(name, [value]))}" for name, value in (
+            (name, self.row.get(f"{kind}_{name}")) for name in measures([self.row]))]
+        if kind == "validation":
+            parts[0] = f"{self.validation} {parts[0]}"
+            parts.insert(0, f"loss {said(self.row['train_loss'])}")
+        return parts
+
+    def _briefest(self) -> list[str]:
+        """The same without the loss of the validation data, if anything else is known of them."""
+        parts = self._brief()
+        if len(measures([self.row])) > 1 and "validation_loss" in self.row:
+            parts[1:3] = [f"{self.validation} {parts[2]}"]
         return parts
 
 

@@ -1,0 +1,13 @@
+"""Where chapters put their figures while they are tested."""
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _figures(tmp_path_factory):
+    """Not into the folder from which the tests are run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHAINRULE_FIGURES", str(tmp_path_factory.mktemp("figures")))
+        patch.delenv("CHAINRULE_QUICK", raising=False)
+        yield
