@@ -19,7 +19,7 @@ from chainrule.cli import main
 from chainrule.cli.main import chainrule as root
 from chainrule.training import History
 
-COMMANDS = ("train", "evaluate", "predict", "info", "data", "completion")
+COMMANDS = ("train", "evaluate", "predict", "info", "by-hand", "data", "completion")
 
 
 def test_without_a_command_it_prints_its_help(capsys):
@@ -29,7 +29,7 @@ def test_without_a_command_it_prints_its_help(capsys):
     assert capsys.readouterr().out == alone
     assert alone.startswith("Usage: chainrule [OPTIONS] ")
     assert "  chainrule train                       a network learns handwritten digits,\n" in alone
-    assert re.findall(r"^  (\w+)  +[A-Z].*\.$", alone.partition("\nCommands:\n")[2], re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^  ([\w-]+)  +[A-Z].*\.$", alone.partition("\nCommands:\n")[2], re.MULTILINE) == list(COMMANDS)
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), ("data", "fetch")])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from .by_hand import by_hand
 from .completion import completion
 from .datasets import data
 from .evaluate import evaluate
@@ -47,7 +48,7 @@ def chainrule(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for each in (train, evaluate, predict, info, data, completion):
+for each in (train, evaluate, predict, info, by_hand, data, completion):
     chainrule.add_command(each)
 
 

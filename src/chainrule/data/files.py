@@ -3,10 +3,7 @@ from __future__ import annotations
 
 import math
 import os
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import as_numbers, checked_inputs, named_arrays, opened
 from .dataset import ArrayDataset
 from .pixels import Pixels
 from .preparation import described
@@ -136,7 +134,7 @@ def load(path: str | os.PathLike[str], *, target: Column | None = None, drop: Se
     if suffix == ".npz":
         if target is not None or drop:
             raise ValueError(f"{path}: target and drop are columns of a table, and this is a file of arrays")
-        arrays = _arrays(path)
+        arrays = named_arrays(path)
         names = {name: f"{path}: {name}" for name in arrays}
         (train, test), task, classes = _parts(path, arrays, names, task, share, seed)
         return _prepared(train, test, task, classes, standardize, flatten)
@@ -186,47 +184,15 @@ def load_inputs(path: str | os.PathLike[str], columns: Sequence[str] | None = No
     if suffix in (".csv", ".tsv"):
             return read_table(path, target=None, columns=columns).inputs
     if suffix == ".npz":
-        found = _arrays(path)
+        found = named_arrays(path)
         name = next((name for name in ("x", "x_test") if name in found), next(iter(found)) if len(found) == 1 else None)
         if name is None:
             raise ValueError(f"{path}: expected the array x, or one array only; it has {', '.join(found)}")
-        return _inputs(f"{path}: {name}", found[name])
+        return checked_inputs(f"{path}: {name}", found[name])
     if suffix == ".npy":
-        with _opened(path) as array:
-            return _inputs(f"{path}: the array", array)
+        with opened(path) as array:
+            return checked_inputs(f"{path}: the array", array)
     raise ValueError(f"{path}: expected a file that ends in .npy, .npz, .csv or .tsv, got {suffix or 'no ending'!r}")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a file of NumPy's, without ever unpickling."""
-    with path.open("rb") as file:                        # NumPy would leave one that it cannot read open
-        try:
-            found = np.load(file, allow_pickle=False)
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path}: not a file as NumPy writes it, or not all of it, or one of Python objects, "
-                             f"which are not read as they can run code: {error}") from error
-        yield found
-
-
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a file, under their names in small letters."""
-    found: dict[str, NDArray[Any]] = {}
-    with _opened(path) as file:
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError(f"{path}: it holds one array without a name; expected several, as numpy.savez(path, "
-                             "x=inputs, y=targets) writes them")
-        for name in file.files:
-            if name.lower() in found:
-                raise ValueError(f"{path}: there are two arrays {name.lower()!r} that differ in capitals only")
-            try:
-                found[name.lower()] = file[name]
-            except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-                if "Object arrays" in str(error):
-                    raise ValueError(f"{path}: {name} holds Python objects, which are not read as they can run code; "
-                                     f"save numbers, or text as {name}.astype(str)") from error
-                raise ValueError(f"{path}: {name} cannot be read, the file is damaged: {error}") from error
-    return found
 
 
 def _parts(path: Path, arrays: dict[str, NDArray[Any]], names: dict[str, str], said: str | None, share: float,
@@ -236,7 +202,7 @@ def _parts(path: Path, arrays: dict[str, NDArray[Any]], names: dict[str, str], s
     if ends not in (["_train"], ["_train", "_test"], [""]) or any(f"y{end}" not in arrays for end in ends):
         raise ValueError(f"{path}: expected the arrays x_train, y_train, x_test and y_test, or x and y; it has "
                          f"{', '.join(arrays) or 'none'}")
-    xs = [_inputs(names[f"x{end}"], arrays[f"x{end}"]) for end in ends]
+    xs = [checked_inputs(names[f"x{end}"], arrays[f"x{end}"]) for end in ends]
     ys = [one_column(names[f"y{end}"], arrays[f"y{end}"]) for end in ends]
     for end, x, y in zip(ends, xs, ys, strict=True):
         if len(x) != len(y):
@@ -253,7 +219,7 @@ def _parts(path: Path, arrays: dict[str, NDArray[Any]], names: dict[str, str], s
         ys = [numbered(what, y, known) for what, y in zip(targets, ys, strict=True)]
         classes = tuple(map(str, known.tolist()))
     else:
-        ys = [_numbers(what, y) for what, y in zip(targets, ys, strict=True)]
+        ys = [as_numbers(what, y) for what, y in zip(targets, ys, strict=True)]
         if ys[0].shape[1:] != ys[-1].shape[1:]:
             raise ValueError(f"{path}: y_train has {ys[0].shape[1]} numbers for each sample and y_test has "
                              f"{ys[1].shape[1]}; expected the same")
@@ -281,28 +247,3 @@ def _prepared(train: ArrayDataset, test: ArrayDataset, task: str, classes: tuple
         transform = Standardize(shape=shape)
     train, test = (ArrayDataset(*part.arrays, transform=transform) for part in (train, test))
     return Loaded(train, test, task, classes, stored, columns, target)
-
-
-def _inputs(what: str, x: NDArray[Any]) -> NDArray[Any]:
-    """Return inputs of shape (samples, ...), if they are numbers."""
-    if x.dtype.kind not in "biuf":
-        raise ValueError(f"{what} has dtype {x.dtype}; expected numbers; give each word or category a number first")
-    if not x.ndim:
-        raise ValueError(f"{what} is a single number; expected an array of samples")
-    if not x.size:
-        raise ValueError(f"{what} is empty, of shape {x.shape}; expected at least one sample")
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        wrong = np.argwhere(~np.isfinite(x))
-        place = f"sample {wrong[0][0]}" + (f", index {tuple(wrong[0][1:].tolist())}" if x.ndim > 1 else "")
-        raise ValueError(f"{what} is not finite: {len(wrong)} of {x.size} values, the first is {x[tuple(wrong[0])]} in "
-                         f"{place}. Leave such samples out, or fill the gaps (with the mean of the feature, say)")
-    return x[:, None] if x.ndim == 1 else x
-
-
-def _numbers(what: str, y: NDArray[Any]) -> NDArray[np.float32]:
-    """Return targets of regression as float32, shape (samples, outputs)."""
-    with np.errstate(over="ignore"):
-        made: NDArray[np.float32] = y.reshape(len(y), -1).astype(np.float32)
-    if not np.isfinite(made).all():
-        raise ValueError(f"{what} has numbers beyond the range of float32 (3e38); scale them")
-    return made

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import as_numbers, checked_inputs, named_arrays
 from .dataset import ArrayDataset
-from .files import _arrays, _inputs, _numbers
 from .table import Column, read_table
 from .targets import of_cells, one_column
 
@@ -56,12 +56,12 @@ def load_labelled(path: str | os.PathLike[str], classes: Sequence[str] | None, *
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        arrays = _arrays(path)
+        arrays = named_arrays(path)
         end = next((end for end in ("_test", "") if f"x{end}" in arrays and f"y{end}" in arrays), None)
         if end is None:
             raise ValueError(f"{path}: expected the arrays x_test and y_test, or x and y; it has "
                              f"{', '.join(arrays) or 'none'}")
-        x, y = _inputs(f"{path}: x{end}", arrays[f"x{end}"]), arrays[f"y{end}"]
+        x, y = checked_inputs(f"{path}: x{end}", arrays[f"x{end}"]), arrays[f"y{end}"]
         what = f"{path}: y{end}"
     elif suffix in (".csv", ".tsv"):
         table = read_table(path, target=-1 if target is None else target, columns=columns)
@@ -76,7 +76,7 @@ def load_labelled(path: str | os.PathLike[str], classes: Sequence[str] | None, *
     y = one_column(what, y)
     if len(x) != len(y):
         raise ValueError(f"{path}: there are {len(x)} inputs and {len(y)} targets; expected as many")
-    return ArrayDataset(x, _numbers(what, _floats(what, y)) if classes is None else _known(what, y, classes))
+    return ArrayDataset(x, as_numbers(what, _floats(what, y)) if classes is None else _known(what, y, classes))
 
 
 def _floats(what: str, y: NDArray[Any]) -> NDArray[Any]:

@@ -28,11 +28,11 @@ def activate(activation: str, Z: ArrayLike) -> tuple[Any, Array]:
 def activate_backward(activation: str, dA: ArrayLike, cache: Any) -> Any:
     """Take a gradient back through an activation by name."""
     if isinstance(cache, tuple):
-        raise TypeError(f"{activation}_backward: the cache is Z, the array that the activation was applied to, and this "
-                        f"is a tuple of {len(cache)}; take it apart: linear_cache, activation_cache = cache")
+        raise TypeError(f"{activation}_backward: the cache is Z, what the activation was applied to, and this is a "
+                        f"tuple of {len(cache)}; take it apart: linear_cache, activation_cache = cache")
     A, Z = activate(activation, cache)
-    return pull(ACTIVATIONS[activation], like(f"{activation}_backward", "dA", dA, "the cache, Z,", Z.shape), A, (Z,), {},
-                (True,))[0]
+    dA = like(f"{activation}_backward", "dA", dA, "the cache, Z,", Z.shape)
+    return pull(ACTIVATIONS[activation], dA, A, (Z,), {}, (True,))[0]
 
 
 def sigmoid(Z: ArrayLike) -> tuple[Any, Array]:

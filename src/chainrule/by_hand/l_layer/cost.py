@@ -51,12 +51,12 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Any] | None = Non
     Y = like("compute_cost", "Y", Y, "AL", AL.shape)
     if caches is not None:
         return cost_of_logits(like("compute_cost", "Z of the last layer", caches[-1][1], "AL", AL.shape), Y)
-    return float(F.binary_cross_entropy(AL, Y, reduction="sum")) / AL.shape[1]
+    return float(F.binary_cross_entropy(AL, Y, reduction="sum") / AL.shape[1])
 
 
 def cost_of_logits(Z: Array, Y: Array) -> float:
     """Return the cost of the last layer's Z, before its sigmoid."""
-    return float(_losses(Z, Y)) / Z.shape[1]
+    return float(_losses(Z, Y) / Z.shape[1])
 
 
 def slope_of_losses(Z: Array, Y: Array) -> Any:

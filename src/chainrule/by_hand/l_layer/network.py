@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,12 +56,12 @@ def initialize_parameters(layer_dims: Sequence[int]) -> dict[str, Array]:
     """
     dims = list(layer_dims)
     if len(dims) < 2 or any(n != int(n) or n < 1 for n in dims):
-        raise ValueError(f"initialize_parameters: layer_dims is {dims}, expected two positive whole numbers or more: the "
-                         "number of features, then of the units of each layer")
+        raise ValueError(f"initialize_parameters: layer_dims is {dims}, expected two positive whole numbers or more: "
+                         "the number of features, then of the units of each layer")
     parameters = {}
-    for l, (inputs, outputs) in enumerate(zip(dims, dims[1:], strict=False), 1):
-        parameters[f"W{l}"] = np.random.randn(outputs, inputs) * 0.01  # noqa: NPY002 - learners set np.random.seed
-        parameters[f"b{l}"] = np.zeros((outputs, 1))
+    for layer, (inputs, outputs) in enumerate(pairwise(dims), 1):
+        parameters[f"W{layer}"] = np.random.randn(outputs, inputs) * 0.01  # noqa: NPY002 - learners seed this stream
+        parameters[f"b{layer}"] = np.zeros((outputs, 1))
     return parameters
 
 
@@ -124,7 +125,7 @@ def linear_activation_forward(A_prev: ArrayLike, W: ArrayLike, b: ArrayLike, act
     --------
     >>> import numpy as np
     >>> from chainrule.by_hand.l_layer import linear_activation_forward
-    >>> A, cache = linear_activation_forward(np.array([[1.0], [2.0]]), np.array([[3.0, -4.0]]), np.zeros((1, 1)), "relu")
+    >>> A, cache = linear_activation_forward(np.array([[2.0]]), np.array([[-4.0]]), np.array([[3.0]]), "relu")
     >>> A, cache[1]
     (array([[0.]]), array([[-5.]]))
     """
@@ -162,13 +163,13 @@ def L_model_forward(X: ArrayLike, parameters: Mapping[str, Array]) -> tuple[Any,
     >>> AL, len(caches)
     (array([[0.5, 0.5, 0.5]]), 1)
     """
-    A, caches = columns("L_model_forward", "X", X), []
+    caches: list[Cache] = []
+    A = columns("L_model_forward", "X", X)
     layers = depth("L_model_forward", parameters)
-    for l in range(1, layers + 1):
-        names = ("X" if l == 1 else f"A{l - 1}", f"W{l}", f"b{l}")
-        matching("L_model_forward", A, parameters[names[1]], parameters[names[2]], names)
-        A, cache = linear_activation_forward(A, parameters[names[1]], parameters[names[2]],
-                                             "relu" if l < layers else "sigmoid")
+    for layer in range(1, layers + 1):
+        names = ("X" if layer == 1 else f"A{layer - 1}", f"W{layer}", f"b{layer}")
+        A, W, b = matching("L_model_forward", A, parameters[names[1]], parameters[names[2]], names)
+        A, cache = linear_activation_forward(A, W, b, "relu" if layer < layers else "sigmoid")
         caches.append(cache)
     return A, caches
 
@@ -209,8 +210,8 @@ def linear_backward(dZ: ArrayLike, cache: LinearCache) -> tuple[Any, Any, Any]:
     (array([[2., 2.]]), array([[2.]]), array([[1.]]))
     """
     if not isinstance(cache, tuple) or len(cache) != 3:
-        raise TypeError("linear_backward: the cache is (A_prev, W, b), as linear_forward returned it; of a layer with an "
-                        "activation it is the first part: linear_cache, activation_cache = cache")
+        raise TypeError("linear_backward: the cache is (A_prev, W, b), as linear_forward returned it; of a layer with "
+                        "an activation it is the first part: linear_cache, activation_cache = cache")
     A_prev, W, b = matching("linear_backward", *cache, names=("A_prev", "W", "b"))
     samples = A_prev.shape[1]
     dZ = like("linear_backward", "dZ", dZ, "Z", (len(W), samples))
@@ -282,7 +283,7 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     >>> from chainrule.by_hand.l_layer import L_model_backward, L_model_forward
     >>> AL, caches = L_model_forward(np.ones((1, 1)), {"W1": np.zeros((1, 1)), "b1": np.zeros((1, 1))})
     >>> L_model_backward(AL, np.array([[1]]), caches)
-    {'dA0': array([[-0.]]), 'dW1': array([[-0.5]]), 'db1': array([[-0.5]])}
+    {'dA0': array([[0.]]), 'dW1': array([[-0.5]]), 'db1': array([[-0.5]])}
     """
     linear_cache, Z = caches[-1]
     AL = like("L_model_backward", "AL", AL, "Z of the last layer", Z.shape)
@@ -290,12 +291,12 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
         raise ValueError("L_model_backward: AL is not the sigmoid of the last Z in these caches; pass the AL and the "
                          "caches of one call of L_model_forward")
     dZ = slope_of_losses(Z, like("L_model_backward", "Y", Y, "AL", Z.shape))
-    gradients = {}
-    for l in range(len(caches), 0, -1):
+    gradients: dict[str, Any] = {}
+    for layer in range(len(caches), 0, -1):
         dA, dW, db = linear_backward(dZ, linear_cache)
-        gradients |= {f"dA{l - 1}": dA, f"dW{l}": dW, f"db{l}": db}
-        if l > 1:
-            linear_cache, Z = caches[l - 2]
+        gradients |= {f"dA{layer - 1}": dA, f"dW{layer}": dW, f"db{layer}": db}
+        if layer > 1:
+            linear_cache, Z = caches[layer - 2]
             dZ = activate_backward("relu", dA, Z)
     return gradients
 

@@ -14,7 +14,8 @@ from .shapes import Array, columns, like
 __all__ = ["batch_norm_backward", "batch_norm_forward"]
 
 
-def batch_norm_forward(Z: ArrayLike, gamma: ArrayLike, beta: ArrayLike, eps: float = 1e-5) -> tuple[Any, tuple[Any, ...]]:
+def batch_norm_forward(Z: ArrayLike, gamma: ArrayLike, beta: ArrayLike, eps: float = 1e-5
+                       ) -> tuple[Any, tuple[Any, ...]]:
     r"""Return :math:`\gamma \hat Z + \beta` with :math:`\hat Z = (Z - \mu) / \sqrt{\sigma^2 + \epsilon}`.
 
     Mean and (biased) variance of each unit are taken over the samples: over axis 1.
@@ -53,6 +54,7 @@ def batch_norm_forward(Z: ArrayLike, gamma: ArrayLike, beta: ArrayLike, eps: flo
     if Z.shape[1] < 2:
         raise ValueError(f"batch_norm_forward: Z has shape {Z.shape}: the variance of one sample is 0; pass several "
                          "samples, a column each")
+    Z = Z if Z.dtype.kind == "f" else Z.astype(np.float64)
     unit = (len(Z), 1)
     gamma = like("batch_norm_forward", "gamma", gamma, "one column for the units of Z is", unit)
     beta = like("batch_norm_forward", "beta", beta, "one column for the units of Z is", unit)

@@ -14,12 +14,12 @@ Array = NDArray[Any]
 
 def columns(what: str, name: str, x: Any) -> Array:
     """Return samples in columns as an array; `name` is what the caller of `what` calls them."""
-    x = np.asarray(x)
-    if x.ndim != 2 or not x.shape[1]:
-        remedy = f"; a single sample is a column, {name}.reshape(-1, 1)" if x.ndim == 1 else ""
-        raise ValueError(f"{what}: {name} has shape {x.shape}, expected (features, samples), with at least one sample, "
-                         f"a column each{remedy}")
-    return x
+    array: Array = np.asarray(x)
+    if array.ndim != 2 or not array.shape[1]:
+        remedy = f"; a single sample is a column, {name}.reshape(-1, 1)" if array.ndim == 1 else ""
+        raise ValueError(f"{what}: {name} has shape {array.shape}, expected (features, samples), with at least one "
+                         f"sample, a column each{remedy}")
+    return array
 
 
 def matching(what: str, A: Any, W: Any, b: Any, names: tuple[str, str, str] = ("A", "W", "b")
@@ -38,31 +38,33 @@ def matching(what: str, A: Any, W: Any, b: Any, names: tuple[str, str, str] = ("
                          f"of {names[1]} as rows of {names[0]}{remedy}")
     if b.shape != (W.shape[0], 1):
         remedy = f"; pass {names[2]}.reshape(-1, 1)" if b.size == W.shape[0] else ""
-        raise ValueError(f"{what}: {names[2]} has shape {b.shape}, expected ({W.shape[0]}, 1), a column with one number "
-                         f"for each row of {names[1]}{remedy}")
+        raise ValueError(f"{what}: {names[2]} has shape {b.shape}, expected ({W.shape[0]}, 1), a column with one "
+                         f"number for each row of {names[1]}{remedy}")
+    if A.dtype.kind != "f" and W.dtype.kind != "f":
+        A = A.astype(np.float64)                 # of whole numbers: Z takes up b, which need not be one
     return A, W, b
 
 
 def like(what: str, name: str, x: Any, other: str, shape: tuple[int, ...]) -> Array:
     """Return an array that must have the shape of another: nothing is broadcast."""
-    x = np.asarray(x)
-    if x.shape != shape:
+    array: Array = np.asarray(x)
+    if array.shape != shape:
         remedy = ""
-        if x.shape == shape[::-1]:
+        if array.shape == shape[::-1]:
             remedy = f"; samples are columns here: pass {name}.T"
-        elif x.size == np.prod(shape):
+        elif array.size == np.prod(shape):
             remedy = f"; pass {name}.reshape({', '.join(map(str, shape))})"
-        raise ValueError(f"{what}: {name} has shape {x.shape} and {other} {shape}: expected the same{remedy}")
-    return x
+        raise ValueError(f"{what}: {name} has shape {array.shape} and {other} {shape}: expected the same{remedy}")
+    return array
 
 
 def depth(what: str, parameters: Mapping[str, Any]) -> int:
     """Count the layers of a network whose parameters are W1, b1, W2, b2 and so on, and nothing else."""
     layers = len(parameters) // 2
-    expected = [f"{kind}{l}" for l in range(1, layers + 1) for kind in "Wb"]
+    expected = [f"{kind}{n}" for n in range(1, layers + 1) for kind in "Wb"]
     if not layers or set(expected) != set(parameters):
-        raise ValueError(f"{what}: the parameters are {', '.join(map(str, parameters)) or 'none'}; expected a W and a b "
-                         "for each layer, counted from 1: W1, b1, W2, b2, …")
+        raise ValueError(f"{what}: the parameters are {', '.join(map(str, parameters)) or 'none'}; expected a W and a "
+                         "b for each layer, counted from 1: W1, b1, W2, b2, …")
     return layers
 
 
@@ -70,7 +72,7 @@ def known_gradients(what: str, gradients: Mapping[str, Any], layers: int | None 
     """Count the layers that have gradients dW and db; all of `layers` must."""
     if layers is None:
         layers = sum(name.startswith("dW") for name in gradients)
-    missing = [name for l in range(1, layers + 1) for name in (f"dW{l}", f"db{l}") if name not in gradients]
+    missing = [name for n in range(1, layers + 1) for name in (f"dW{n}", f"db{n}") if name not in gradients]
     if missing or not layers:
         raise ValueError(f"{what}: the gradients lack {', '.join(missing) or 'dW1 and db1'}; there are "
                          f"{', '.join(map(str, gradients)) or 'none'}; pass what L_model_backward returned")

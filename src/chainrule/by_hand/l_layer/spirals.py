@@ -35,7 +35,7 @@ def load_data() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     >>> X.shape, Y.shape, int(Y.sum())
     ((2, 400), (1, 400), 200)
     """
-    draws, count = np.random.RandomState(1), 200  # noqa: NPY002 - the numbers that everybody has
+    draws, count = np.random.RandomState(1), 200
     radius = np.linspace(0.0, 1.0, count)
     arms: list[Any] = []
     for j in range(2):

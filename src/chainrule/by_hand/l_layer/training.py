@@ -102,8 +102,8 @@ def L_layer_model(X: ArrayLike, Y: ArrayLike, layers_dims: Sequence[int], learni
     dims = list(layers_dims)
     if dims and X.shape[0] != dims[0]:
         remedy = "; are the samples in rows? They are columns here: pass X.T" if X.shape[1] == dims[0] else ""
-        raise ValueError(f"L_layer_model: X has shape {X.shape}, and layers_dims {dims} begins with {dims[0]} features: "
-                         f"expected X of shape ({dims[0]}, samples){remedy}")
+        raise ValueError(f"L_layer_model: X has shape {X.shape}, and layers_dims is {dims}: expected ({dims[0]}, "
+                         f"samples){remedy}")
     parameters = initialize_parameters(dims)
     Y = like("L_layer_model", "Y", Y, "the output of the network", (dims[-1], X.shape[1]))
     costs = []
@@ -155,7 +155,7 @@ def predict(X: ArrayLike, y: ArrayLike, parameters: dict[str, Array]) -> Array:
     AL, _ = L_model_forward(X, parameters)
     y = np.asarray(y)
     if len(AL) == 1:
-        predictions = (AL > 0.5).astype(np.float64)
+        predictions: Array = (AL > 0.5).astype(np.float64)
     else:
         predictions = AL.argmax(axis=0)[None]
         if y.shape == AL.shape:
@@ -165,7 +165,7 @@ def predict(X: ArrayLike, y: ArrayLike, parameters: dict[str, Array]) -> Array:
     return predictions
 
 
-def clip_gradients(gradients: dict[str, Array], maxValue: float) -> dict[str, Array]:  # noqa: N803
+def clip_gradients(gradients: dict[str, Array], maxValue: float) -> dict[str, Array]:
     """Bring each element of the gradients between -maxValue and maxValue, in place.
 
     Parameters
@@ -205,8 +205,8 @@ def _draw(costs: list[float], learning_rate: Any) -> None:
     try:
         from ..pictures import lines
         from ..reading import save
-        save(lines({"cost": costs}, np.arange(len(costs)) * EVERY, xlabel="iteration", ylabel="cost",
-                   title=f"learning rate {learning_rate}"), FIGURE)
+        iterations = np.arange(len(costs)) * EVERY
+        save(lines({"cost": (iterations, costs)}, f"learning rate {learning_rate}", x="iteration", y="cost"), FIGURE)
     except ImportError:
         if not missing:
             print("the curve of the cost is not drawn: matplotlib is missing, which the extra `plot` installs, "  # noqa: T201
