@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..nn.calls import Calls
 from ..tensor import Tensor
 from ..tree import parts, rebuilt
 from .numerical import Array
@@ -132,7 +133,7 @@ def on_arrays(thing: Any, inputs: tuple[Any, ...]) -> Iterator[ByHand]:
 
     def put_back(state: dict[str, Any]) -> None:
         vars(thing).clear()
-        vars(thing).update({name: copy(value) if isinstance(value, list | dict) else value
+        vars(thing).update({name: copy(value) if isinstance(value, list | dict | Calls) else value
                             for name, value in state.items()})
 
     with same_state([]) as streams:

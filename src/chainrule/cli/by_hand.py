@@ -27,8 +27,7 @@ LONG = 30                                #: seconds from which on it is said tha
 SAID = {
     "en": {
         "chapter": "chapter",
-        "next": "chainrule by-hand 1 runs the first; with --copy DIR it is put, with its exercises, into a folder to work "
-                "in.",
+        "next": "chainrule by-hand 1 runs the first; --copy DIR puts it, with its exercises, into a folder to work in.",
         "figures": "The figures are in {}.",
         "long": "this takes about {} s; with --quick {} s",
         "wrote": "wrote {}",

@@ -15,6 +15,7 @@ WIDE = r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]"    #: Chinese characters and
 SOFT = re.compile(rf"(?<={WIDE})\n(?={WIDE})")
 FORMULA = re.compile(r"(?<!`)\$\$?([^$`]+?)\$\$?(?!`)")
 FENCED = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+READABLE = 100                           #: columns of prose, however wide the terminal is
 CLOSING, OPENING = "，。；：！？、）】》”’％…,.;:!?)]}%", "（【《“‘([{"
 
 
@@ -118,7 +119,7 @@ class Screen(Page):
 
     def prose(self, text: str) -> None:
         """Set Markdown."""
-        self.console.print(_markdown()(_readable(text)))
+        self.console.print(_markdown()(_readable(text)), width=min(self.console.width, READABLE))
         self.console.print()
 
     def code(self, text: str) -> None:

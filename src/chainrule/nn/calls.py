@@ -71,26 +71,33 @@ class Call:
 class Calls:
     """The calls that a layer can still be taken back through, the newest last; bounded in number and in bytes."""
 
-    def __init__(self) -> None:
-        self.kept: deque[Call] = deque()
+    def __init__(self, most: tuple[int, int] | None = None) -> None:
+        self.most = most                 # other bounds than MOST_CALLS and MOST_BYTES
+        self.kept: deque[Any] = deque()
         self.bytes = 0
         self.went_back = False           # whether a backward came last
 
-    def keep(self, call: Call) -> None:
+    def keep(self, call: Any) -> None:
         """Keep a call. The first after a backward begins a new pass, and drops what is left of the old one."""
         if self.went_back:
             self.kept.clear()
             self.bytes, self.went_back = 0, False
         self.kept.append(call)
         self.bytes += call.size
-        while len(self.kept) > MOST_CALLS or (self.bytes > MOST_BYTES and len(self.kept) > 1):
+        most_calls, most_bytes = self.most or (MOST_CALLS, MOST_BYTES)
+        while len(self.kept) > most_calls or (self.bytes > most_bytes and len(self.kept) > 1):
             self.bytes -= self.kept.popleft().size
 
-    def take(self) -> Call:
+    def take(self) -> Any:
         """Take the newest call out."""
         call = self.kept.pop()
         self.bytes -= call.size
         return call
+
+    def __copy__(self) -> Calls:
+        twin = Calls(self.most)
+        twin.kept, twin.bytes, twin.went_back = self.kept.copy(), self.bytes, self.went_back
+        return twin
 
 
 def run(layer: Layer, inputs: tuple[Any, ...], options: dict[str, Any], record: bool = True) -> tuple[Any, Call | None]:

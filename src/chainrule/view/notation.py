@@ -19,8 +19,13 @@ WORDS = {
     "epsilon": "ε", "gamma": "γ", "lambda": "λ", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "dots": "…",
     "ldots": "…", "cdots": "…", "cdot": "·", "times": "×", "odot": "⊙", "ast": "∗", "sim": "~", "bmod": "mod",
     "bigwedge": "⋀", "bigvee": "⋁", "in": "∈", "to": "→", "star": "⋆", "pm": "±", "left": "", "right": "",
+    "partial": "∂", "nabla": "∇", "eta": "η", "theta": "θ", "rho": "ρ", "tau": "τ", "omega": "ω", "Delta": "Δ",
+    "Sigma": "Σ", "ell": "ℓ", "approx": "≈", "leq": "≤", "geq": "≥", "neq": "≠", "ll": "≪", "gg": "≫", "equiv": "≡",
+    "leftarrow": "←", "rightarrow": "→", "Rightarrow": "⇒", "lVert": "‖", "rVert": "‖", "Vert": "‖", "lvert": "|",
+    "rvert": "|", "langle": "⟨", "rangle": "⟩", "prime": "′", "top": "ᵀ", "circ": "∘", "qquad": " ", "mid": "|",
     ",": "", ";": " ", "quad": " ", "!": "", " ": " ", "{": "{", "}": "}", "|": "‖",
 }
+ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "vec": "\u20d7", "dot": "\u0307"}
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[A-Za-z]|\d+(?:\.\d+)?|\s+|.")
 
 
@@ -71,7 +76,7 @@ class _Reader:
                     text = text.rstrip(" ") + "·"      # names of several letters cannot stand side by side
                 text += piece
                 last = {"(": "", ")": "atom"}.get(piece, kind if kind != "open" else "")
-        text = re.sub(r"(?<=[⌊⌈¬])\s+|\s+(?=[⌋⌉])", "", text)
+        text = re.sub(r"(?<=[⌊⌈¬∂∇⟨])\s+|\s+(?=[⌋⌉⟩])", "", text)
         return re.sub(r"\s+", " ", text).strip()
 
     def ahead(self) -> bool:
@@ -102,7 +107,9 @@ class _Reader:
         if word == "bar":
             inside = self.argument()
             return (inside + "\u0304" if len(inside) == 1 else f"mean({inside})"), "atom"
-        if word in ("text", "operatorname", "mathrm", "mathrel", "mathbf"):
+        if word in ACCENTS:
+            return self.argument() + ACCENTS[word], "atom"
+        if word in ("text", "operatorname", "mathrm", "mathrel", "mathbf", "mathcal", "mathbb"):
             return self.literally(), "word"
         if word in WORDS:
             return WORDS[word], "" if not WORDS[word].isalpha() else "word"
@@ -122,7 +129,9 @@ class _Reader:
         return self.piece(token)[0]
 
     def literally(self) -> str:
-        """Read a group of words as they stand."""
+        """Read a group of words as they stand, or a single letter."""
+        if "".join(self.tokens[self.at:]).lstrip()[:1] != "{":
+            return self.argument()
         self.at += 1
         start = self.at
         while self.at < len(self.tokens) and self.tokens[self.at] != "}":

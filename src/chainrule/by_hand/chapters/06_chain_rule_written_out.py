@@ -44,7 +44,7 @@ def neuron(x, w, w_0, f):
 
 
 z, one_a = neuron(x=np.array([1.0, 1.0]), w=np.array([0.8, 0.2]), w_0=0.0, f=gates.sigmoid)
-print(f"z = 0 + 0.8·1 + 0.2·1 = {z:g}")
+print(f"z = {z:g}")
 print(f"a = σ({z:g}) = {one_a:.4f}")
 save(network([[1.0, 1.0, 1.0], [one_a]], [[[0.0], [0.8], [0.2]]], [["1", "x₁", "x₂"], ["a = σ(z)"]],
              "A neuron: the weight of the constant 1 is the bias"), "06-neuron")
@@ -161,7 +161,7 @@ print(f"from the activations as they are: ŷ = {prediction:.3f}, C = {cost:.3f}"
 #
 # Each link passes a small change on, multiplied by its own slope. So the slopes multiply:
 #
-#     ∂C     ∂C   ∂ŷ    ∂a₁₁   ∂h₁₁
+#     ∂C     ∂C   ∂ŷ     ∂a₁₁   ∂h₁₁
 #     ──── = ── · ──── · ──── · ────  =  −2(y − ŷ) · w₃₁ · a₁₁(1 − a₁₁) · x₁
 #     ∂w₁₁   ∂ŷ   ∂a₁₁   ∂h₁₁   ∂w₁₁
 #
@@ -181,7 +181,7 @@ print(f"from the activations as they are: ŷ = {prediction:.3f}, C = {cost:.3f}"
 #
 # 每一环把微小的变化乘上自己的斜率，再传给下一环。于是斜率相乘：
 #
-#     ∂C     ∂C   ∂ŷ    ∂a₁₁   ∂h₁₁
+#     ∂C     ∂C   ∂ŷ     ∂a₁₁   ∂h₁₁
 #     ──── = ── · ──── · ──── · ────  =  −2(y − ŷ) · w₃₁ · a₁₁(1 − a₁₁) · x₁
 #     ∂w₁₁   ∂ŷ   ∂a₁₁   ∂h₁₁   ∂w₁₁
 #

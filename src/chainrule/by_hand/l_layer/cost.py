@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ... import functional as F
-from ...differentiate import vjp
+from ...reverse import pullback
+from ...tensor import Tensor
 from .shapes import Array, columns, like
 
-__all__ = ["compute_cost", "cost_of_logits", "slope_of_losses"]
+__all__ = ["compute_cost", "losses_of_logits", "slope_of_losses"]
 
 
 def compute_cost(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Any] | None = None) -> float:
@@ -50,20 +51,18 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Any] | None = Non
     AL = columns("compute_cost", "AL", AL)
     Y = like("compute_cost", "Y", Y, "AL", AL.shape)
     if caches is not None:
-        return cost_of_logits(like("compute_cost", "Z of the last layer", caches[-1][1], "AL", AL.shape), Y)
+        Z = like("compute_cost", "Z of the last layer", caches[-1][1], "AL", AL.shape)
+        return float(losses_of_logits(Z, Y) / AL.shape[1])
     return float(F.binary_cross_entropy(AL, Y, reduction="sum") / AL.shape[1])
 
 
-def cost_of_logits(Z: Array, Y: Array) -> float:
-    """Return the cost of the last layer's Z, before its sigmoid."""
-    return float(_losses(Z, Y) / Z.shape[1])
+def losses_of_logits(Z: Any, Y: Array, reduction: str = "sum") -> Any:
+    """Return the losses of the last layer's Z, before its sigmoid: added up, or each by itself ("none")."""
+    return F.binary_cross_entropy_with_logits(Z, Y, reduction=reduction)
 
 
 def slope_of_losses(Z: Array, Y: Array) -> Any:
     """Return the derivative of the losses, each sample's own, by the last layer's Z."""
-    _, back = vjp(lambda z: _losses(z, Y), Z if Z.dtype.kind == "f" else Z.astype(np.float64))
-    return back()
-
-
-def _losses(Z: Any, Y: Array) -> Any:
-    return F.binary_cross_entropy_with_logits(Z, Y, reduction="sum")
+    logits = Tensor(Z, requires_grad=True)
+    losses = losses_of_logits(logits, Y)
+    return pullback({losses: np.ones((), losses.dtype)})[logits]

@@ -216,7 +216,7 @@ def linear_backward(dZ: ArrayLike, cache: LinearCache) -> tuple[Any, Any, Any]:
     samples = A_prev.shape[1]
     dZ = like("linear_backward", "dZ", dZ, "Z", (len(W), samples))
     rows = _in_rows(A_prev, W, b)
-    dA_prev, dW, db = pull(g.linear, dZ.T, g.linear(*rows), rows, {}, (True, True, True))
+    dA_prev, dW, db = pull(g.linear, dZ.T, None, rows, {}, (True, True, True))     # its derivatives need no Z
     return dA_prev.T, dW / samples, db[:, None] / samples
 
 
@@ -249,7 +249,7 @@ def linear_activation_backward(dA: ArrayLike, cache: Cache, activation: str) -> 
     >>> linear_activation_backward(np.array([[5.0]]), cache, "relu")
     (array([[15.]]), array([[5.]]), array([[5.]]))
     """
-    linear_cache, activation_cache = cache
+    linear_cache, activation_cache = _opened("linear_activation_backward", cache)
     return linear_backward(activate_backward(activation, dA, activation_cache), linear_cache)
 
 
@@ -285,7 +285,9 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     >>> L_model_backward(AL, np.array([[1]]), caches)
     {'dA0': array([[0.]]), 'dW1': array([[-0.5]]), 'db1': array([[-0.5]])}
     """
-    linear_cache, Z = caches[-1]
+    if not caches:
+        raise ValueError("L_model_backward: there are no caches; pass those that L_model_forward returned beside AL")
+    linear_cache, Z = _opened("L_model_backward", caches[-1])
     AL = like("L_model_backward", "AL", AL, "Z of the last layer", Z.shape)
     if (np.abs(AL - activate("sigmoid", Z)[0]) > FAR).any():
         raise ValueError("L_model_backward: AL is not the sigmoid of the last Z in these caches; pass the AL and the "
@@ -299,6 +301,15 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
             linear_cache, Z = caches[layer - 2]
             dZ = activate_backward("relu", dA, Z)
     return gradients
+
+
+def _opened(what: str, cache: Any) -> Cache:
+    """Take the cache of a layer with an activation apart."""
+    if not isinstance(cache, tuple) or len(cache) != 2:
+        raise TypeError(f"{what}: the cache of a layer is (linear_cache, activation_cache), as "
+                        f"linear_activation_forward returned it; got {type(cache).__name__}"
+                        + (f" of {len(cache)}" if isinstance(cache, tuple) else ""))
+    return cache
 
 
 def _in_rows(A: Array, W: Array, b: Array) -> tuple[Array, Array, Array]:

@@ -182,6 +182,8 @@ def clip_gradients(gradients: dict[str, Array], maxValue: float) -> dict[str, Ar
 
     Raises
     ------
+    TypeError
+        If a gradient is no array.
     ValueError
         If `maxValue` is negative or NaN.
 
@@ -194,7 +196,10 @@ def clip_gradients(gradients: dict[str, Array], maxValue: float) -> dict[str, Ar
     """
     if not maxValue >= 0:
         raise ValueError(f"clip_gradients: maxValue is {maxValue}, expected a number from 0 on")
-    for gradient in gradients.values():
+    for name, gradient in gradients.items():
+        if not isinstance(gradient, np.ndarray):
+            raise TypeError(f"clip_gradients: {name} is {gradient!r}, and only an array can be written into; "
+                            "make it one with np.array")
         np.clip(gradient, -maxValue, maxValue, out=gradient)
     return gradients
 

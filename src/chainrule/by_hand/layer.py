@@ -1,0 +1,242 @@
+"""The base of layers used by hand: arrays in, arrays out, and the way back through each call by the engine.
+
+A layer says which gates it is made of; `run` applies them to what the caller gave and to the layer's parameters, and
+remembers the call. `backward` takes the newest call back. No derivative is written here: the engine asks the gates.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..gate import describe, own
+from ..mode import mode
+from ..nn.calls import Calls
+from ..reverse import accumulate, history, pullback
+from ..tensor import Tensor
+
+__all__ = ["MOST_BYTES", "MOST_CALLS", "HandLayer"]
+
+NUMBERS = (int, float)
+MOST_CALLS = 256                     #: how many calls a layer keeps for `backward`
+MOST_BYTES = 16 * 2**20              #: and how much memory those before the newest may hold
+
+
+class HandLayer:
+    """A layer with `forward` and `backward` on numbers and arrays.
+
+    A subclass names its parameters, floating-point arrays that belong to the caller, and gives `run` a function of
+    tensors. Its `backward` follows.
+
+    Each call has a memory of its own, so a layer may be used several times in one pass; `backward` goes through the
+    calls from the newest to the oldest. The first `backward` after a `forward` sets the gradients of the parameters,
+    further ones add to them. What was given may be changed after `forward`, and what is returned may be written into:
+    it belongs to the caller. Only the parameters are shared. A call under `chainrule.no_grad` is not remembered.
+
+    Attributes
+    ----------
+    parameters : tuple of str
+        The names of the attributes that are parameters. The gradient of ``W`` is in ``dW``; None before `backward`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import gates
+    >>> from chainrule.by_hand.layer import HandLayer
+    >>> class Scale(HandLayer):
+    ...     parameters = ("factor",)
+    ...     def __init__(self, factor):
+    ...         self.factor = factor
+    ...     def forward(self, x):
+    ...         return self.run(gates.multiply, x)
+    >>> layer = Scale(np.array(3.0))
+    >>> layer.forward(np.array([1.0, 2.0]))
+    array([3., 6.])
+    >>> layer.backward(np.array([1.0, 10.0]))
+    array([ 3., 30.])
+    >>> layer.dfactor
+    array(21.)
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ()
+    _calls: Calls
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in cls.parameters:
+            setattr(cls, f"d{name}", None)
+
+    def forward(self, *inputs: Any) -> Any:
+        """Compute the result; subclasses define it."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def run(self, function: Callable[..., Any], *inputs: Any) -> Any:
+        """Apply ``function(*inputs, *parameters)``, and remember the call for `backward`.
+
+        Parameters
+        ----------
+        function : callable
+            A gate, or a function of tensors (of arrays under `no_grad`) written with operators, gates and
+            `chainrule.functional`.
+        *inputs : number or array_like
+            Integers are taken as floating-point numbers, of the parameters' dtype.
+
+        Returns
+        -------
+        number or array
+            A number if all inputs are numbers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the inputs are not real numbers, or the shapes do not fit; the message names the layer.
+        """
+        try:
+            owned = [self._parameter(name) for name in self.parameters]
+            arrays = [x if type(x) is np.ndarray and x.dtype.kind == "f" else _floating(x, (*owned, *inputs))
+                      for x in inputs]
+            if mode.record:
+                leaves, kept = [_leaf(own(x)) for x in arrays], [_leaf(x) for x in owned]
+                if mode.observer is not None:
+                    for name, leaf in zip(self.parameters, kept, strict=True):
+                        leaf.name = name
+                result = function(*leaves, *kept)
+                self._remembered().keep(Call(inputs, leaves, kept, result))
+                z = result.array
+            else:
+                z = function(*arrays, *owned)
+        except (IndexError, TypeError, ValueError) as error:
+            kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
+            raise kind(f"{type(self).__name__}.forward: {error}") from error
+        if z.ndim:
+            return z.copy()
+        return z.item() if all([isinstance(x, NUMBERS) for x in inputs]) else np.asarray(z)[()]
+
+    def backward(self, dout: Any = None) -> Any:
+        """Go back through the newest `forward` that has not been gone back through.
+
+        Parameters
+        ----------
+        dout : number or array_like, optional
+            The gradient of what that `forward` returned, of its shape; ones if left out. Never written into.
+
+        Returns
+        -------
+        number, array or tuple
+            The gradient of what that `forward` was given, in its dtype and shape; a tuple if that was more than one.
+
+        Raises
+        ------
+        RuntimeError
+            If no call is left.
+        ValueError
+            If `dout` does not have the shape of the result.
+        """
+        calls = self._remembered()
+        if not calls.kept:
+            raise RuntimeError(f"{type(self).__name__}.backward: no forward call is left to go back through. Each can be "
+                               "gone back through once; those under no_grad(), as TwoLayerNet.accuracy makes them, are "
+                               f"not kept, nor more than {MOST_CALLS} calls or {MOST_BYTES // 2**20} MiB of them")
+        call: Call = calls.kept[-1]
+        seed = call.seed(dout, type(self).__name__)
+        calls.take()
+        found = pullback({call.result: seed})
+        given: set[int] = set()                          # two inputs may have been handed one and the same array
+        for name, leaf in zip(self.parameters, call.parameters, strict=True):
+            before = getattr(self, f"d{name}") if calls.went_back else None
+            leaf.gradient = None if before is None else Tensor.of(before)
+            if leaf in found:
+                accumulate(leaf, found[leaf])
+            setattr(self, f"d{name}", _theirs(None if leaf.gradient is None else leaf.gradient.array, leaf, given))
+        calls.went_back = True
+        slopes = [_theirs(found.get(leaf), leaf, given) for leaf in call.inputs]
+        for i, is_number in call.scalars:
+            slopes[i] = slopes[i].item() if is_number else slopes[i][()]
+        return slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+    def _parameter(self, name: str) -> NDArray[Any]:
+        value: Any = getattr(self, name)
+        if type(value) is not np.ndarray or value.dtype.kind != "f":
+            value = parameter(value, name)
+            setattr(self, name, value)
+        return value                                     # type: ignore[no-any-return]
+
+    def _remembered(self) -> Calls:
+        """Return the calls that can still be gone back through."""
+        found: Calls | None = self.__dict__.get("_calls")
+        if found is None:
+            found = self._calls = Calls((MOST_CALLS, MOST_BYTES))
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles leave the calls behind: they belong to this object's past."""
+        return {name: value for name, value in self.__dict__.items() if name != "_calls"}
+
+
+class Call:
+    """One `forward`, and what the way back through it needs."""
+
+    __slots__ = ("inputs", "parameters", "result", "scalars", "size")
+
+    def __init__(self, given: tuple[Any, ...], inputs: list[Tensor], parameters: list[Tensor], result: Tensor) -> None:
+        self.inputs, self.parameters, self.result = inputs, parameters, result
+        #: The inputs that were no arrays, by place; whether they were numbers of Python.
+        self.scalars = [(i, isinstance(x, NUMBERS)) for i, x in enumerate(given) if np.ndim(x) == 0]
+        self.size = sum([x.array.nbytes for x in inputs] + [t.array.nbytes for t in history(result) if t.gate])
+
+    def seed(self, dout: Any, name: str) -> NDArray[Any]:
+        """Return the gradient to begin with."""
+        z: NDArray[Any] = self.result.array
+        if dout is None:
+            return np.ones(z.shape, z.dtype)
+        d = np.asarray(dout.array if isinstance(dout, Tensor) else dout, z.dtype)
+        if d.shape != z.shape:
+            remedy = "; the gradient of the sum begins with np.ones" if not d.shape else ""
+            raise ValueError(f"{name}.backward: dout has shape {d.shape}, but forward returned {z.shape}{remedy}")
+        return d
+
+
+def parameter(value: ArrayLike, name: str) -> NDArray[Any]:
+    """Return a parameter: a floating-point array, the caller's own if it is one.
+
+    Raises
+    ------
+    TypeError
+        If it is an array of something else.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind != "f":
+        raise TypeError(f"{name} has dtype {value.dtype}, and small steps are possible with floating-point numbers "
+                        "only; convert it with .astype(float)")
+    return np.asarray(value) if isinstance(value, np.ndarray) else np.array(value, float)
+
+
+def _floating(x: Any, others: tuple[Any, ...]) -> NDArray[Any]:
+    """Return an input as an array of floating-point numbers, in the dtype of the first thing that has such a one."""
+    if isinstance(x, Tensor):
+        raise TypeError("got a tensor, and layers by hand take arrays; pass x.numpy(), or put the layer into an "
+                        "nn.Sequential, where it is a layer of tensors")
+    array = np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"expected real numbers, got {describe(x)}")
+    if array.dtype.kind == "f" and not isinstance(x, NUMBERS):
+        return array
+    dtypes = (y.dtype for y in others if isinstance(y, np.ndarray | np.generic) and y.dtype.kind == "f")
+    return array.astype(next(dtypes, np.dtype(float)))
+
+
+def _leaf(array: NDArray[Any]) -> Tensor:
+    leaf = Tensor.of(array)
+    leaf.tracked = True
+    return leaf
+
+
+def _theirs(slope: Any, leaf: Tensor, given: set[int]) -> Any:
+    """Return the gradient of a leaf as an array that belongs to the caller alone."""
+    if slope is None:                                    # no path leads to the leaf
+        return np.zeros_like(leaf.array)
+    if type(slope) is not np.ndarray or slope.base is not None or not slope.flags.writeable or id(slope) in given:
+        slope = np.array(slope)
+    given.add(id(slope))
+    return slope
