@@ -33,6 +33,8 @@ from chainrule.view.text import show
     (r"z_i \mathrel{+}= x", "zᵢ += x"),
     (r"[\text{picked}]", "[picked]"),
     (r"z = \operatorname{sign}(x) \lfloor |x| \rfloor", "z = sign(x) ⌊|x|⌋"),
+    (r"\frac{\partial \mathcal L}{\partial \hat y} = \hat y - y", "∂L/∂ŷ = ŷ - y"),
+    (r"w \leftarrow w - \eta \nabla L(w)", "w ← w - η ∇L(w)"),
 ])
 def test_plain_notation(latex, text):
     assert plain(latex) == text

@@ -29,7 +29,7 @@ def test_oranges(chapter):
         assert names[f"by_{style}"] == pytest.approx(
             {"total": 715, "apple": 2.2, "apples": 110, "orange": 3.3, "oranges": 165, "tax": 650}, rel=1e-12), style
     assert names["worst"] <= 1e-12
-    assert "total     715.0000000000001   715.0000000000001   715.0000000000001\n" in printed
+    assert "total      715.0000000000001   715.0000000000001   715.0000000000001\n" in printed
     assert "largest relative difference: " in printed
 
 

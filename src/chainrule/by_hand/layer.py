@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..gate import describe, own
+from ..gate import Gate, describe, own
 from ..mode import mode
 from ..nn.calls import Calls
-from ..reverse import accumulate, history, pullback
+from ..reverse import accumulate
 from ..tensor import Tensor
+from .calls import Call, Chained, Step, Taped, composed
 
 __all__ = ["MOST_BYTES", "MOST_CALLS", "HandLayer"]
 
@@ -93,26 +94,56 @@ class HandLayer:
         TypeError, ValueError
             If the inputs are not real numbers, or the shapes do not fit; the message names the layer.
         """
+        names = self.parameters if mode.observer is not None else ()
+        return self._called(lambda given, owned: Taped(function, given, owned, names), inputs)
+
+    def chain(self, *steps: Gate | Step, inputs: tuple[Any, ...], constants: tuple[Any, ...] = ()) -> Any:
+        """Apply gates one after the other, and remember the call for `backward`: what `run` does, sooner.
+
+        Parameters
+        ----------
+        *steps : Gate, or (Gate, options)
+            The first takes the first input. Each takes what the one before gave and, if it has more arguments, the
+            next of the other inputs, the parameters and the constants.
+        inputs : tuple of number or array_like
+        constants : tuple of array
+            Nobody else may write into them.
+
+        Returns
+        -------
+        number or array
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `run` does.
+        """
+        pairs = [step if isinstance(step, tuple) else (step, {}) for step in steps]
+        if mode.observer is not None:                    # who looks on sees tensors
+            return self.run(composed(pairs, constants), *inputs)
+        return self._called(lambda given, owned: Chained(pairs, given, owned, constants), inputs)
+
+    def _called(self, call_of: Callable[[list[Any], list[Any]], Call], inputs: tuple[Any, ...]) -> Any:
+        record = mode.record
         try:
             owned = [self._parameter(name) for name in self.parameters]
-            arrays = [x if type(x) is np.ndarray and x.dtype.kind == "f" else _floating(x, (*owned, *inputs))
-                      for x in inputs]
-            if mode.record:
-                leaves, kept = [_leaf(own(x)) for x in arrays], [_leaf(x) for x in owned]
-                if mode.observer is not None:
-                    for name, leaf in zip(self.parameters, kept, strict=True):
-                        leaf.name = name
-                result = function(*leaves, *kept)
-                self._remembered().keep(Call(inputs, leaves, kept, result))
-                z = result.array
-            else:
-                z = function(*arrays, *owned)
+            given = []
+            for x in inputs:
+                array = x if type(x) is np.ndarray and x.dtype.kind == "f" else _floating(x, (*owned, *inputs))
+                given.append(own(array) if record else array)
+            call = call_of(given, owned)
         except (IndexError, TypeError, ValueError) as error:
             kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
             raise kind(f"{type(self).__name__}.forward: {error}") from error
+        if record:
+            self._remembered().keep(call)
+            for i, x in enumerate(inputs):
+                if not given[i].ndim:
+                    call.scalars = (*call.scalars, (i, isinstance(x, NUMBERS)))
+        z = call.result
         if z.ndim:
             return z.copy()
-        return z.item() if all([isinstance(x, NUMBERS) for x in inputs]) else np.asarray(z)[()]
+        return z.item() if all(isinstance(x, NUMBERS) for x in inputs) else np.asarray(z)[()]
 
     def backward(self, dout: Any = None) -> Any:
         """Go back through the newest `forward` that has not been gone back through.
@@ -136,25 +167,37 @@ class HandLayer:
         """
         calls = self._remembered()
         if not calls.kept:
-            raise RuntimeError(f"{type(self).__name__}.backward: no forward call is left to go back through. Each can be "
-                               "gone back through once; those under no_grad(), as TwoLayerNet.accuracy makes them, are "
-                               f"not kept, nor more than {MOST_CALLS} calls or {MOST_BYTES // 2**20} MiB of them")
+            raise RuntimeError(f"{type(self).__name__}.backward: no forward call is left to go back through. Each can "
+                               "be gone back through once; those under no_grad(), as TwoLayerNet.accuracy makes them, "
+                               f"are not kept, nor more than {MOST_CALLS} calls or {MOST_BYTES // 2**20} MiB of them")
         call: Call = calls.kept[-1]
-        seed = call.seed(dout, type(self).__name__)
+        seed = self._seed(dout, call.result)
         calls.take()
-        found = pullback({call.result: seed})
-        given: set[int] = set()                          # two inputs may have been handed one and the same array
-        for name, leaf in zip(self.parameters, call.parameters, strict=True):
+        slopes, theirs = call.back(seed), {id(dout)}     # a gate may hand on what it gets, also twice
+        for i, slope in enumerate(slopes):
+            if slope is None:                            # no path leads there
+                slopes[i] = np.zeros_like(call.sources[i])
+            elif type(slope) is not np.ndarray or slope.base is not None or id(slope) in theirs:
+                slopes[i] = np.array(slope)
+            theirs.add(id(slope))
+        for name, slope in zip(self.parameters, slopes[call.count:], strict=True):
             before = getattr(self, f"d{name}") if calls.went_back else None
-            leaf.gradient = None if before is None else Tensor.of(before)
-            if leaf in found:
-                accumulate(leaf, found[leaf])
-            setattr(self, f"d{name}", _theirs(None if leaf.gradient is None else leaf.gradient.array, leaf, given))
+            setattr(self, f"d{name}", slope if before is None else _sum(before, slope))
         calls.went_back = True
-        slopes = [_theirs(found.get(leaf), leaf, given) for leaf in call.inputs]
         for i, is_number in call.scalars:
             slopes[i] = slopes[i].item() if is_number else slopes[i][()]
-        return slopes[0] if len(slopes) == 1 else tuple(slopes)
+        return slopes[0] if call.count == 1 else tuple(slopes[:call.count])
+
+    def _seed(self, dout: Any, z: NDArray[Any]) -> NDArray[Any]:
+        """Return the gradient to begin with."""
+        if dout is None:
+            return np.ones(z.shape, z.dtype)
+        d = np.asarray(dout.array if isinstance(dout, Tensor) else dout, z.dtype)
+        if d.shape != z.shape:
+            remedy = "; the gradient of the sum begins with np.ones" if not d.shape else ""
+            raise ValueError(f"{type(self).__name__}.backward: dout has shape {d.shape}, but forward returned {z.shape}"
+                             f"{remedy}")
+        return d
 
     def _parameter(self, name: str) -> NDArray[Any]:
         value: Any = getattr(self, name)
@@ -173,29 +216,6 @@ class HandLayer:
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles leave the calls behind: they belong to this object's past."""
         return {name: value for name, value in self.__dict__.items() if name != "_calls"}
-
-
-class Call:
-    """One `forward`, and what the way back through it needs."""
-
-    __slots__ = ("inputs", "parameters", "result", "scalars", "size")
-
-    def __init__(self, given: tuple[Any, ...], inputs: list[Tensor], parameters: list[Tensor], result: Tensor) -> None:
-        self.inputs, self.parameters, self.result = inputs, parameters, result
-        #: The inputs that were no arrays, by place; whether they were numbers of Python.
-        self.scalars = [(i, isinstance(x, NUMBERS)) for i, x in enumerate(given) if np.ndim(x) == 0]
-        self.size = sum([x.array.nbytes for x in inputs] + [t.array.nbytes for t in history(result) if t.gate])
-
-    def seed(self, dout: Any, name: str) -> NDArray[Any]:
-        """Return the gradient to begin with."""
-        z: NDArray[Any] = self.result.array
-        if dout is None:
-            return np.ones(z.shape, z.dtype)
-        d = np.asarray(dout.array if isinstance(dout, Tensor) else dout, z.dtype)
-        if d.shape != z.shape:
-            remedy = "; the gradient of the sum begins with np.ones" if not d.shape else ""
-            raise ValueError(f"{name}.backward: dout has shape {d.shape}, but forward returned {z.shape}{remedy}")
-        return d
 
 
 def parameter(value: ArrayLike, name: str) -> NDArray[Any]:
@@ -226,17 +246,9 @@ def _floating(x: Any, others: tuple[Any, ...]) -> NDArray[Any]:
     return array.astype(next(dtypes, np.dtype(float)))
 
 
-def _leaf(array: NDArray[Any]) -> Tensor:
-    leaf = Tensor.of(array)
-    leaf.tracked = True
-    return leaf
-
-
-def _theirs(slope: Any, leaf: Tensor, given: set[int]) -> Any:
-    """Return the gradient of a leaf as an array that belongs to the caller alone."""
-    if slope is None:                                    # no path leads to the leaf
-        return np.zeros_like(leaf.array)
-    if type(slope) is not np.ndarray or slope.base is not None or not slope.flags.writeable or id(slope) in given:
-        slope = np.array(slope)
-    given.add(id(slope))
-    return slope
+def _sum(before: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
+    """Add to the gradient of a parameter, as the engine does: what somebody may hold stays as it is."""
+    holder = Tensor.of(slope)
+    holder.gradient = Tensor.of(before)
+    accumulate(holder, slope)
+    return holder.gradient.array                         # type: ignore[no-any-return]

@@ -35,7 +35,7 @@ class MulLayer(HandLayer):
 
     def forward(self, x: Any, y: Any) -> Any:
         """Multiply numbers, or arrays that broadcast."""
-        return self.run(g.multiply, x, y)
+        return self.chain(g.multiply, inputs=(x, y))
 
 
 class AddLayer(HandLayer):
@@ -53,7 +53,7 @@ class AddLayer(HandLayer):
 
     def forward(self, x: Any, y: Any) -> Any:
         """Add numbers, or arrays that broadcast."""
-        return self.run(g.add, x, y)
+        return self.chain(g.add, inputs=(x, y))
 
 
 class MaxLayer(HandLayer):
@@ -71,7 +71,7 @@ class MaxLayer(HandLayer):
 
     def forward(self, x: Any, y: Any) -> Any:
         """Compare numbers, or arrays that broadcast."""
-        return self.run(g.maximum, x, y)
+        return self.chain(g.maximum, inputs=(x, y))
 
 
 # ------------------------------------------------------------------ activations
@@ -93,7 +93,7 @@ class Relu(HandLayer):
 
     def forward(self, x: Any) -> Any:
         """Apply it to each element."""
-        return self.run(g.relu, x)
+        return self.chain(g.relu, inputs=(x,))
 
 
 class Sigmoid(HandLayer):
@@ -109,7 +109,7 @@ class Sigmoid(HandLayer):
 
     def forward(self, x: Any) -> Any:
         """Apply it to each element."""
-        return self.run(g.sigmoid, x)
+        return self.chain(g.sigmoid, inputs=(x,))
 
 
 class Tanh(HandLayer):
@@ -125,15 +125,10 @@ class Tanh(HandLayer):
 
     def forward(self, x: Any) -> Any:
         """Apply it to each element."""
-        return self.run(g.tanh, x)
+        return self.chain(g.tanh, inputs=(x,))
 
 
 # ------------------------------------------------------------------ with parameters
-def _affine(x: Any, w: Any, b: Any) -> Any:
-    rows = x if x.ndim < 3 else g.reshape(x, shape=(x.shape[0], -1))
-    return rows @ w + b
-
-
 class Affine(HandLayer):
     r"""The affine map :math:`Y = X W + b`, one sample in each row of `X`.
 
@@ -185,7 +180,8 @@ class Affine(HandLayer):
             columns = len(shape) == 2 and shape[0] == inputs
             raise ValueError(f"Affine.forward: x has shape {shape}, and W {self.W.shape}; expected samples in rows, "
                              f"(N, {inputs})" + "; pass x.T if they stand in columns" * columns)
-        return self.run(_affine, x)
+        rows = () if len(shape) < 3 else ((g.reshape, {"shape": (shape[0], -1)}),)
+        return self.chain(*rows, g.matmul, g.add, inputs=(x,))
 
     def _check(self, where: str) -> None:
         w, b = np.shape(self.W), np.shape(self.b)
@@ -373,14 +369,18 @@ class SoftmaxWithLoss(HandLayer):
 
     def forward(self, x: Any, t: Any) -> Any:
         """Compare scores (N, C), or (C,), with classes (N,) or with rows of the scores' shape, such as one-hot ones."""
-        scores, labels = np.asarray(x), np.asarray(t)
-        if labels.shape == scores.shape and scores.ndim:
-            target = labels.astype(scores.dtype if scores.dtype.kind == "f" else float)
+        scores, labels = np.asarray(x), np.array(t)
+        if labels.dtype.kind in "iu" and labels.shape == scores.shape[:-1] and scores.ndim == 2 and labels.size:
+            index = F.class_index(labels, classes=scores.shape[1], axis=1)
+            loss = self.chain(g.softmax_cross_entropy, inputs=(x,), constants=(index,))
         else:
-            target = labels.reshape(()) if scores.ndim == 1 and labels.size == 1 else labels
-        self.loss = self.run(lambda x: F.cross_entropy(x, target), x)
-        self.t, self._scores = labels, np.array(scores)
-        return self.loss
+            if labels.shape == scores.shape and scores.ndim:
+                target = labels.astype(scores.dtype if scores.dtype.kind == "f" else float)
+            else:
+                target = labels.reshape(()) if scores.ndim == 1 and labels.size == 1 else labels
+            loss = self.run(lambda x: F.cross_entropy(x, target), x)
+        self.loss, self.t, self._scores = loss, labels, np.array(scores)
+        return loss
 
     def backward(self, dout: Any = 1) -> Any:
         """Return the gradient of the scores; `dout` is that of the loss."""

@@ -92,11 +92,11 @@ for activation in (np.tanh, relu):
         sizes[activation.__name__, name] = [float(np.sqrt(np.mean(h ** 2))) for h in found]
         print(f"{name:7}", *(f"{size:8.1e}" for size in sizes[activation.__name__, name]))
 
-figure, axes = panels(5, 4, size=(2.6, 1.9))
+figure, axes = panels(3, 4, size=(2.8, 1.9))
 for row, name in enumerate(INITIALISATIONS):
     found = activations_of(np.tanh, INITIALISATIONS[name])
-    for column, layer in enumerate((1, 3, 5, 8, 10)):
-        panel = axes[5 * row + column]
+    for column, layer in enumerate((1, 5, 10)):
+        panel = axes[3 * row + column]
         panel.hist(found[layer - 1].ravel(), bins=40, range=(-1, 1))
         panel.set_title(f"{name}, layer {layer}", fontsize=8, loc="left")
         panel.set_yticks([])
@@ -594,7 +594,7 @@ save(figure, "09-batch-normalisation")
 #   $\hat s = s / (1 - \beta_2^t)$
 #
 # 问题是一条狭长的山谷，$f = \frac12 (u^2 + 100 v^2)$，从 $(u, v) = (-10, 1)$ 出发。SGD 必须取 $\eta < 2/100$，
-# 否则会在两壁之间越弹越远；于是它沿谷底只能爬行。每种优化器都从同样的 17 个学习率里取最好的，而且走两条山谷：
+# 否则会在两壁之间越弹越远；于是它沿谷底只能爬行。每种优化器都从同样的一组学习率里取最好的，而且走两条山谷：
 # 一条谷底沿着坐标轴，$(u, v) = (x, y)$；另一条是同样的山谷转了 45°。
 # %%
 OPTIMIZERS = {
@@ -604,7 +604,7 @@ OPTIMIZERS = {
     "RMSprop": lambda parameters, lr: optim.RMSprop(parameters, lr=lr),
     "Adam": lambda parameters, lr: optim.Adam(parameters, lr=lr),
 }
-RATES = 10.0 ** np.arange(-3, 1.01, 0.25)
+RATES = 10.0 ** np.arange(-3, 1.01, 0.5 if quick() else 0.25)
 start, curvature = np.array([-10.0, 1.0]), np.array([1.0, 100.0])       # in the valley's own axes, u and v
 straight, turned = np.eye(2), np.sqrt(0.5) * np.array([[1.0, -1.0], [1.0, 1.0]])
 
@@ -730,7 +730,7 @@ save(figure, "09-learning-rate")
 BATCHES = (32, 64, 128, 256, 512, 1024)
 
 
-def noise(batch, draws=40, seed=SEED):
+def noise(batch, draws=10 if quick() else 40, seed=SEED):
     """Return the root mean square distance of a batch's gradient from that of all images."""
     model, criterion, rng = shallow(seed), nn.CrossEntropyLoss(), np.random.default_rng(seed)
 
