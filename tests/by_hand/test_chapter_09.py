@@ -208,14 +208,6 @@ def test_its_figures(chapter):
         assert (figures() / f"09-{name}.png").stat().st_size > 5_000
 
 
-def test_quick_shows_the_same_figures(tmp_path, monkeypatch):
-    monkeypatch.setenv("CHAINRULE_QUICK", "1")
-    monkeypatch.setenv("CHAINRULE_FIGURES", str(tmp_path))
-    names, _ = run(9)
-    assert names["STEPS"] == 100
-    assert len(list(tmp_path.glob("09-*.png"))) == 13
-
-
 def test_both_languages_say_as_much():
     cells = chapters()[9].cells
     for english, chinese in zip(*([c.text for c in cells if c.kind == kind] for kind in ("en", "zh")), strict=True):

@@ -370,14 +370,20 @@ class SoftmaxWithLoss(HandLayer):
     def forward(self, x: Any, t: Any) -> Any:
         """Compare scores (N, C), or (C,), with classes (N,) or with rows of the scores' shape, such as one-hot ones."""
         scores, labels = np.asarray(x), np.array(t)
-        if labels.dtype.kind in "iu" and labels.shape == scores.shape[:-1] and scores.ndim == 2 and labels.size:
-            index = F.class_index(labels, classes=scores.shape[1], axis=1)
+        target = labels
+        if labels.shape == scores.shape and scores.ndim == 2 and labels.size and _is_one_hot(labels):
+            target = labels.argmax(axis=1)
+        if target.dtype.kind in "iu" and target.shape == scores.shape[:1] and scores.ndim == 2 and target.size:
+            try:
+                index = F.class_index(target, classes=scores.shape[1], axis=1)
+            except ValueError as error:
+                raise ValueError(f"SoftmaxWithLoss.forward: {error}") from error
             loss = self.chain(g.softmax_cross_entropy, inputs=(x,), constants=(index,))
         else:
             if labels.shape == scores.shape and scores.ndim:
                 target = labels.astype(scores.dtype if scores.dtype.kind == "f" else float)
-            else:
-                target = labels.reshape(()) if scores.ndim == 1 and labels.size == 1 else labels
+            elif scores.ndim == 1 and labels.size == 1:
+                target = labels.reshape(())
             loss = self.run(lambda x: F.cross_entropy(x, target), x)
         self.loss, self.t, self._scores = loss, labels, np.array(scores)
         return loss
@@ -390,3 +396,8 @@ class SoftmaxWithLoss(HandLayer):
     def y(self) -> NDArray[Any] | None:
         """The probabilities of the last `forward`."""
         return None if self._scores is None else np.asarray(g.softmax(self._scores, axis=-1))
+
+
+def _is_one_hot(rows: NDArray[Any]) -> bool:
+    """Tell whether each row has a single 1, and zeros beside it."""
+    return bool(np.count_nonzero(rows) == len(rows) and (rows.max(axis=1) == 1).all())

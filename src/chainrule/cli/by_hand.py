@@ -29,6 +29,7 @@ SAID = {
         "chapter": "chapter",
         "next": "chainrule by-hand 1 runs the first; --copy DIR puts it, with its exercises, into a folder to work in.",
         "figures": "The figures are in {}.",
+        "exercises": "Exercises: {}. `chainrule by-hand {} --copy DIR` puts them into a folder, with tests.",
         "long": "this takes about {} s; with --quick {} s",
         "wrote": "wrote {}",
         "kept": "kept {}, which was there",
@@ -39,6 +40,7 @@ SAID = {
         "chapter": "章节",
         "next": "运行第一章：chainrule by-hand 1；把它和练习一起复制到文件夹里动手做：chainrule by-hand 1 --copy DIR。",
         "figures": "图在 {} 里。",
+        "exercises": "练习：{}。用 `chainrule by-hand {} --copy DIR` 把它们连同测试一起复制到文件夹里。",
         "long": "大约需要 {} 秒；加上 --quick 只要 {} 秒",
         "wrote": "已写入 {}",
         "kept": "保留原有的 {}",
@@ -165,6 +167,9 @@ def _show(chapter: Chapter, language: str, *, quick: bool, out: Path | None, cod
         _read(chapter, language, page, code, execute)
     if execute and chapter.draws:
         page.prose(SAID[language]["figures"].format(f"`{printable(folder)}`"))
+    names = [f"`{exercise.name}`" for exercise in exercises(chapter.number)]
+    if names:
+        page.prose(SAID[language]["exercises"].format(", ".join(names), chapter.number))
 
 
 def _read(chapter: Chapter, language: str, page: Page, code: bool, execute: bool) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .layer import Layer
+from .plain import Plain, is_plain
 
 __all__ = ["Sequential"]
 
@@ -15,12 +16,13 @@ class Sequential(Layer):
     Parameters
     ----------
     *layers : Layer, or one dict of them
-        Their parameters are named by position (``"0.weight"``) or by key.
+        Their parameters are named by position (``"0.weight"``) or by key. An object of another kind that has `forward`
+        and `backward` on arrays becomes a `Plain` layer.
 
     Raises
     ------
     TypeError
-        If something is not a layer.
+        If something is not a layer, and has no `forward` and `backward`.
     ValueError
         If a key cannot name a layer.
 
@@ -62,6 +64,8 @@ class Sequential(Layer):
         return self
 
     def _add(self, name: str, layer: Any) -> None:
+        if is_plain(layer) and not isinstance(layer, Layer):
+            layer = Plain(layer)
         if not isinstance(layer, Layer):
             raise TypeError(f"Sequential: expected layers, got {type(layer).__name__} at {name}; a function can be "
                             "wrapped in a Layer whose forward calls it")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import EllipsisType
 from typing import Any
+from unicodedata import normalize
 
 from ..gate import Gate
 
@@ -108,7 +109,7 @@ class _Reader:
             inside = self.argument()
             return (inside + "\u0304" if len(inside) == 1 else f"mean({inside})"), "atom"
         if word in ACCENTS:
-            return self.argument() + ACCENTS[word], "atom"
+            return normalize("NFC", self.argument() + ACCENTS[word]), "atom"
         if word in ("text", "operatorname", "mathrm", "mathrel", "mathbf", "mathcal", "mathbb"):
             return self.literally(), "word"
         if word in WORDS:

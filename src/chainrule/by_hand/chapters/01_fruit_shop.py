@@ -228,8 +228,8 @@ print(f"largest relative difference: {worst:.1e}")
 #
 # 1. The shop gives a discount of 20 on the whole basket, before tax. Which of the six numbers change? Answer first, run
 #    then.
-# 2. Write a `DivLayer`: $z = x / y$, $∂z/∂x = 1/y$, $∂z/∂y = -x/y²$. Drop it in where the price of one apple is known
-#    only as that of 12, which is 1200, and nudge the 12 to see whether you are right.
+# 2. Two more gates, for a shop that says what 12 apples cost and takes something off a full basket: the exercise
+#    `shop_gates` has their stubs and tests.
 # 3. Call `mul_tax.backward(2)` instead of `backward(1)`. What have you computed, and of what is it the gradient?
 # %% [zh]
 # 结果只有一个，这并不奇怪：在这个库里，乘法的导数只写了一次，层、节点和张量问的都是它。
@@ -237,6 +237,5 @@ print(f"largest relative difference: {worst:.1e}")
 # ## 练习
 #
 # 1. 店家在交税之前给整篮水果优惠 20 元。上面六个数里哪些会变？先回答，再运行。
-# 2. 写一个 `DivLayer`：$z = x / y$，$∂z/∂x = 1/y$，$∂z/∂y = -x/y²$。假设只知道 12 个苹果卖 1200，用它算出单价，再推一推
-#    12，看看你写得对不对。
+# 2. 再写两个门：这家店只标 12 个苹果的价钱，篮子满了还打折。练习 `shop_gates` 里有它们的框架和测试。
 # 3. 把 `backward(1)` 换成 `mul_tax.backward(2)`。你算出了什么？它是什么的梯度？

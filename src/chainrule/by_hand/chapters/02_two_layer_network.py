@@ -102,7 +102,7 @@ print("TwoLayerNet gives", "the same gradients" if same else "other gradients")
 # %% [zh]
 # ## 梯度对吗？
 #
-# 训练之前先检验：把 39,760 个参数一个一个地上下拨动一点，拿损失的斜率和梯度比较。这要算大约八万次损失，所以只用三幅
+# 训练之前先检验：把 39,760 个参数一个一个地上下拨动一点，拿损失的斜率和梯度比较。这要算大约 80,000 次损失，所以只用三幅
 # 图像。请用 float64：在 float32 里，两个几乎相等的损失相减，剩下的多半是舍入误差。
 
 # %%
@@ -167,7 +167,7 @@ def fit(net, show=True):
     """Train; return the loss and the relative length of the step of W1 each time, and the accuracies by epoch."""
     history = {"loss": [], "step": [], "epoch": [], "train": [], "test": []}
     for i in range(iterations + 1):
-        if i % epoch == 0 or i == iterations:
+        if (show and i % epoch == 0) or i == iterations:
             history["epoch"].append(i / epoch)
             history["train"].append(net.accuracy(x_train, t_train))
             history["test"].append(net.accuracy(x_test, t_test))
@@ -339,7 +339,8 @@ save(figure, "02-weights")
 
 # %% [zh]
 # 图中是六个隐藏单元各自在找什么，取的是在 W₂ 中权重最长的六个。上排（权重 × 0.01）看得到笔画和弧线：那是数据教给它们
-# 的。下排看到的是它们与生俱来的随机数，像一片雪花，学到的东西埋在里面。这样的网络，是透过 50 块几乎随机的蒙版来认数字的。
+# 的。下排看到的是它们与生俱来的随机数，像一片雪花，学到的东西埋在里面。这样的网络，是透过 50 块几乎随机的蒙版来认
+# 数字的。
 #
 # ## 决定性的实验
 #

@@ -1,3 +1,5 @@
+# about 15 s
+
 # %% [en]
 # # 4. A bare two-layer sigmoid network
 #

@@ -1,3 +1,5 @@
+# about 5 s, 3 s with --quick
+
 # %% [en]
 # # 5. Learning by finite differences
 #

@@ -1,3 +1,5 @@
+# about 2 s
+
 # %% [en]
 # # 6. The chain rule, written out
 #

@@ -1,3 +1,5 @@
+# about 2 s
+
 # %% [en]
 # # 7. Losses
 #

@@ -1,4 +1,4 @@
-# about 25 s, 8 s with --quick
+# about 20 s, 8 s with --quick
 # ruff: noqa: NPY002
 # %% [en]
 # # 8. The L-layer network

@@ -1,4 +1,4 @@
-# about 25 s, 15 s with --quick
+# about 20 s, 12 s with --quick
 # %% [en]
 # # 9. What makes deep networks trainable
 #
@@ -574,9 +574,8 @@ save(figure, "09-batch-normalisation")
 #   $\hat s = s / (1 - \beta_2^t)$
 #
 # The problem is a long valley, $f = \frac12 (u^2 + 100 v^2)$, from $(u, v) = (-10, 1)$. SGD must take $\eta < 2/100$
-# or it is thrown from wall to wall, and then crawls along the floor. Each optimizer gets the best of the same 17
-# rates, in two valleys: one whose floor lies along a coordinate axis, $(u, v) = (x, y)$, and the same one turned by
-# 45°.
+# or it is thrown from wall to wall, and then crawls along the floor. Each optimizer gets the best of the same rates,
+# in two valleys: one whose floor lies along a coordinate axis, $(u, v) = (x, y)$, and the same one turned by 45°.
 # %% [zh]
 # 训练之后，一个样本的结果不应取决于同批的其他样本：`model.eval()` 改用 μ 和 σ² 的滑动平均，上面的 `accuracy` 就是这样
 # 做的。忘记这一步，是使用批归一化时的经典错误。
@@ -728,9 +727,10 @@ save(figure, "09-learning-rate")
 # 一批的梯度与全部数据的梯度之间的平均距离。
 # %%
 BATCHES = (32, 64, 128, 256, 512, 1024)
+DRAWS = 10 if quick() else 40
 
 
-def noise(batch, draws=10 if quick() else 40, seed=SEED):
+def noise(batch, draws=DRAWS, seed=SEED):
     """Return the root mean square distance of a batch's gradient from that of all images."""
     model, criterion, rng = shallow(seed), nn.CrossEntropyLoss(), np.random.default_rng(seed)
 
