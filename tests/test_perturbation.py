@@ -1,6 +1,6 @@
 """One definition, perturbed: when one derivative of one gate is doubled, every gradient doubles with it.
 
-The tape, the Graph, a layer by hand, `explain` and a recorded step all take the derivative from the gate. Whatever did
+The tape, the Graph, layers by hand, `explain` and a recorded step all take the derivative from the gate. Whatever did
 not change here would hold a copy of it. And `check_gradients` must name the gate, the argument and the index.
 """
 from __future__ import annotations
@@ -11,6 +11,7 @@ from tests.gates.checks import BY_GATE, GATES, by_rule, named, seed, value
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.by_hand.layer import HandLayer
 from chainrule.compiler import record
 
 #: The derivative of `sign` is 0, and so is its double.
@@ -103,6 +104,20 @@ def by_hand(case, dz):
     return list(gradients) if isinstance(gradients, tuple) else [gradients]
 
 
+def hand_layer(case, dz):
+    """The base of `chainrule.by_hand.layers`: gate by gate where the case is one gate of arrays, else over the tape."""
+    class Applied(HandLayer):
+        def forward(self, *floats):
+            if len(floats) == len(case.inputs) == case.rule.arity:
+                return self.chain((case.rule, case.options), inputs=floats)
+            return self.run(lambda *floats: applied(case, floats), *floats)
+
+    layer = Applied()
+    layer.forward(*case.floats.values())
+    gradients = layer.backward(dz)
+    return list(gradients) if isinstance(gradients, tuple) else [gradients]
+
+
 def recorded(case, dz):
     """The gradients of the second call: those of the replay."""
     tensors = leaves(case)
@@ -149,7 +164,7 @@ def unit(case, place):
     return max(seeds, key=lambda dz: float(np.abs(by_rule(case, dz)[place]).sum()))
 
 
-WAYS = {way.__name__: way for way in (tape, graph, graph_of_the_tape, by_hand, recorded)}
+WAYS = {way.__name__: way for way in (tape, graph, graph_of_the_tape, by_hand, hand_layer, recorded)}
 
 
 def changes_as_it_should(way, case, place, dz, monkeypatch):

@@ -228,8 +228,8 @@ print(f"largest relative difference: {worst:.1e}")
 #
 # 1. The shop gives a discount of 20 on the whole basket, before tax. Which of the six numbers change? Answer first, run
 #    then.
-# 2. Two more gates, for a shop that says what 12 apples cost and takes something off a full basket: the exercise
-#    `shop_gates` has their stubs and tests.
+# 2. Two more gates, for a shop that says what 12 apples cost and takes something off a full basket: `shop_gates.py`
+#    has their stubs, with tests (`chainrule by-hand 1 --copy DIR`).
 # 3. Call `mul_tax.backward(2)` instead of `backward(1)`. What have you computed, and of what is it the gradient?
 # %% [zh]
 # 结果只有一个，这并不奇怪：在这个库里，乘法的导数只写了一次，层、节点和张量问的都是它。
@@ -237,5 +237,6 @@ print(f"largest relative difference: {worst:.1e}")
 # ## 练习
 #
 # 1. 店家在交税之前给整篮水果优惠 20 元。上面六个数里哪些会变？先回答，再运行。
-# 2. 再写两个门：这家店只标 12 个苹果的价钱，篮子满了还打折。练习 `shop_gates` 里有它们的框架和测试。
+# 2. 再写两个门：这家店只标 12 个苹果的价钱，篮子满了还打折。框架在 `shop_gates.py` 里，配有测试
+#    （`chainrule by-hand 1 --copy DIR`）。
 # 3. 把 `backward(1)` 换成 `mul_tax.backward(2)`。你算出了什么？它是什么的梯度？

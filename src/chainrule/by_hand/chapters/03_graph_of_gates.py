@@ -300,7 +300,8 @@ except cr.GradientError as error:
 #    them.
 # 3. Mend `SquaredLength`, then break it in another way: return `2 * dout * self.x.sum()`. What does the check say now,
 #    and for which `x` would it say nothing?
-# 4. The exercise `wrong_layers` holds a row of suspects. Which are wrong, and in which element?
+# 4. The exercise `wrong_layers.py` holds a row of suspects (`chainrule by-hand 3 --copy DIR`). Which are wrong, and in
+#    which element? Find them with `check_gradients`, and mend them; tests come with it.
 # %% [zh]
 # ## 练习
 #
@@ -308,4 +309,5 @@ except cr.GradientError as error:
 # 2. 把 sigmoid 的四个门写成自己的函数，每个都带导数，再写出遍历它们的两个循环。
 # 3. 改好 `SquaredLength`，再换一种错法：返回 `2 * dout * self.x.sum()`。这时检验怎么说？取什么样的 `x`，它会什么也不
 #    说？
-# 4. 练习 `wrong_layers` 里有一排嫌疑犯。哪些是错的，错在哪个元素？
+# 4. 练习 `wrong_layers.py` 里有一排嫌疑犯（`chainrule by-hand 3 --copy DIR`）。哪些是错的，错在哪个元素？用
+#    `check_gradients` 找出来并改正；配有测试。

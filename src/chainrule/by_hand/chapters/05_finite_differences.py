@@ -321,6 +321,9 @@ print(f"{size:,} weights: {size + 1:,} runs of {1000 * one_run:.1f} ms are {(siz
 # 3. Use central differences. How near to 0 does the output come in 1,000 epochs?
 # 4. Turn `start` into float32 and let `slope_by_nudging` compute in it. For which h is the slope of use at all?
 # 5. At which rate lr does training begin to swing, and at which does it blow up?
+#
+# To work on with tests (`chainrule by-hand 5 --copy DIR`): `centred_differences.py`, slopes from both sides, and an
+# `update_weights` that uses them.
 
 # %% [zh]
 # 有限差分还有一个用处，而且很重要：它不知道我们的公式，所以能检验公式。这个库里的每一个梯度都这样检验过
@@ -333,3 +336,6 @@ print(f"{size:,} weights: {size + 1:,} runs of {1000 * one_run:.1f} ms are {(siz
 # 3. 改用中心差分。1,000 轮之后，输出离 0 有多近？
 # 4. 把 `start` 变成 float32，让 `slope_by_nudging` 用它计算。h 取多大时斜率才有用？
 # 5. 学习率 lr 到多大时训练开始摇摆？到多大时发散？
+#
+# 可以配着测试做的练习（`chainrule by-hand 5 --copy DIR`）：`centred_differences.py`，两边都看的斜率，以及用它的
+# `update_weights`。

@@ -329,6 +329,9 @@ print(f"h₁₁(1 − h₁₁) = {wrong:.4f}   wrong: the slope of the sigmoid i
 # 3. Make tanh, then ReLU, of the hidden units. Which factor changes? What becomes of it if h₁₁ is negative?
 # 4. Take half the squared error, C = ½(y − ŷ)². Where did the 2 go, and does the best network change?
 # 5. Go a hundred steps with the rate 0.1, and print the cost after each.
+#
+# To work on with tests (`chainrule by-hand 6 --copy DIR`): `chain_of_factors.py`, this network with tanh and biases,
+# its factors and all its gradients.
 
 # %% [zh]
 # ## 练习
@@ -339,3 +342,6 @@ print(f"h₁₁(1 − h₁₁) = {wrong:.4f}   wrong: the slope of the sigmoid i
 # 3. 把隐藏单元改成 tanh，再改成 ReLU。哪个因子变了？如果 h₁₁ 是负数，它会变成什么？
 # 4. 改用一半的平方误差 C = ½(y − ŷ)²。那个 2 到哪里去了？最好的网络会因此改变吗？
 # 5. 用学习率 0.1 走一百步，打印每一步之后的代价。
+#
+# 可以配着测试做的练习（`chainrule by-hand 6 --copy DIR`）：`chain_of_factors.py`，把这个网络换成 tanh 并加上偏置，写出
+# 各个因子和全部梯度。

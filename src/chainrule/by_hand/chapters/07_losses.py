@@ -341,6 +341,9 @@ print(f"a nearly perfect prediction: {once:.4f} from scores, {softmax_twice:.4f}
 # 4. The mean absolute error, 1/n · Σ |ŷᵢ − yᵢ|: what is its slope? What number minimises it over a set of samples, and
 #    what number the mean squared error? (Try 1, 2, 3, 4, 100.)
 # 5. What is the smallest loss that a network can reach with softmax applied twice and five classes?
+#
+# To work on with tests (`chainrule by-hand 7 --copy DIR`): `label_smoothing.py`, a cross-entropy that is content with
+# less than certainty, forward and backward.
 
 # %% [zh]
 # ## 练习
@@ -352,3 +355,6 @@ print(f"a nearly perfect prediction: {once:.4f} from scores, {softmax_twice:.4f}
 # 4. 平均绝对误差 1/n · Σ |ŷᵢ − yᵢ|：它的斜率是什么？对一组样本，哪个数使它最小？哪个数使均方误差最小？（用 1、2、3、4、
 #    100 试试。）
 # 5. 五个类别，做了两次 softmax，网络能达到的最小损失是多少？
+#
+# 可以配着测试做的练习（`chainrule by-hand 7 --copy DIR`）：`label_smoothing.py`，不要求百分之百肯定的交叉熵，
+# 前向和反向。

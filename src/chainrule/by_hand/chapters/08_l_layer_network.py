@@ -470,14 +470,15 @@ print("\na real mistake:", str(mistake).partition("\n")[0], sep="\n")
 #
 # ## Exercises
 #
-# 1. Write the gradient check yourself, with all parameters in one vector.
-# 2. Write other initialisations; chapter 9 compares four.
-# 3. Find the wrong layers with `check_gradients`.
+# 1. Write the gradient check yourself, with all parameters in one vector: `gradient_check.py`, with tests
+#    (`chainrule by-hand 8 --copy DIR`).
+# 2. Write other initialisations; chapter 9 compares four, and has the tests.
+# 3. Find the wrong layers with `check_gradients`: chapter 3 comes with eight suspects.
 # %% [zh]
 # 所以：**做梯度检验之前，先把偏置随机抽取。** 在零偏置处失败的检验，曾让许多人去寻找一个根本不存在的错误。
 #
 # ## 练习
 #
-# 1. 自己写梯度检验，把所有参数放进一个向量。
-# 2. 写出其他初始化方法；第 9 章比较了四种。
-# 3. 用 `check_gradients` 找出错误的层。
+# 1. 自己写梯度检验，把所有参数放进一个向量：`gradient_check.py`，配有测试（`chainrule by-hand 8 --copy DIR`）。
+# 2. 写出其他初始化方法；第 9 章比较了四种，并配有测试。
+# 3. 用 `check_gradients` 找出错误的层：第 3 章附有八个可疑的层。

@@ -791,16 +791,20 @@ save(figure, "09-batch-size")
 # %% [en]
 # ## Exercises
 #
-# 1. Other initialisations: write Xavier's and He's, and show the sizes of the activations.
-# 2. Write batch normalisation, forward and backward, and check it.
-# 3. Write Adam and RMSprop, and compare their paths with the library's.
+# With tests to work on (`chainrule by-hand 9 --copy DIR`):
+#
+# 1. `initialisations.py`: write Xavier's and He's, and show the sizes of the activations.
+# 2. `batch_norm_network.py`: add batch normalisation, forward and backward, to a two-layer network, and check it.
+# 3. `adam_rmsprop.py`: write Adam and RMSprop, and compare their paths with the library's.
 #
 # And to try here: which $\sigma$ would sigmoid need so that its gradients neither vanish nor explode? Does it help?
 # %% [zh]
 # ## 练习
 #
-# 1. 其他初始化：写出 Xavier 和 He，并展示激活值的大小。
-# 2. 写出批归一化的前向和反向，并做梯度检验。
-# 3. 写出 Adam 和 RMSprop，与库里的路径比较。
+# 配有测试（`chainrule by-hand 9 --copy DIR`）：
+#
+# 1. `initialisations.py`：写出 Xavier 和 He，并展示激活值的大小。
+# 2. `batch_norm_network.py`：给两层网络加上批归一化，写出前向和反向，并做梯度检验。
+# 3. `adam_rmsprop.py`：写出 Adam 和 RMSprop，与库里的路径比较。
 #
 # 也可以就在这里试试：sigmoid 需要怎样的 $\sigma$，梯度才既不消失也不爆炸？这样有用吗？

@@ -8,7 +8,10 @@ import numpy as np  # noqa: F401
 
 
 class RMSprop:
-    """v ← α v + (1 - α) g²,  p ← p - lr · g / (√v + ε)."""
+    """v ← α v + (1 - α) g²,  p ← p - lr · g / (√v + ε).
+
+    v is a running mean of the gradient's square. v 是梯度平方的滑动平均。
+    """
 
     def __init__(self, lr=0.01, alpha=0.99, eps=1e-8):
         self.lr, self.alpha, self.eps = lr, alpha, eps
