@@ -90,6 +90,9 @@ OPTIONS = (
            help="End when the loss on held-out data has not got better for so many epochs."),
     click.option("--keep", type=click.Choice(["last", "best"]),
                  help="Which weights to keep: of the last epoch, or of the best on held-out data."),
+    _count("--threads", metavar="NUMBER",
+           help="On how many threads matrices are multiplied. More than one pays for layers of a thousand units, if "
+                "the cores have nothing else to do; the last digits depend on it."),
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="NUMBER",
                  help="Of the first weights, the order of the samples, shifts and dropout. The same seed gives the "
                       "same model."),

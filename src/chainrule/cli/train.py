@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .. import data
 from ..training import Callback, Checkpoints, Display, Trainer
@@ -116,7 +117,8 @@ class Session:
         """Train, and write the files; or say why not."""
         folder = self.place.folder
         try:
-            self._train(checkpoints, quiet)
+            with threadpool_limits(self.settings["threads"], user_api="blas"):
+                self._train(checkpoints, quiet)
             self._write()
         except KeyboardInterrupt:
             raise Interrupted(self._interrupted(folder, checkpoints)) from None
