@@ -304,7 +304,7 @@ def test_point_11_numpy_and_a_few_small_packages() -> None:
         pytest.skip("not run from a checkout")
     project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
     core = {re.split(r"[<>=~!\[ ]", requirement)[0] for requirement in project["dependencies"]}
-    assert core == {"numpy", "safetensors", "rich", "click", "pooch", "tomli-w", "threadpoolctl"}     # all but NumPy are pure or tiny
+    assert core == {"numpy", "safetensors", "rich", "click", "pooch", "tomli-w", "threadpoolctl"}
 
 
 def test_point_11_a_step_loads_numpy_alone() -> None:

@@ -47,7 +47,8 @@ def asked(capsys, monkeypatch, *words):
 
 
 @pytest.mark.parametrize(("words", "answers"), [
-    (("",), ["plain,train", "plain,evaluate", "plain,predict", "plain,info", "plain,data", "plain,completion"]),
+    (("",), ["plain,train", "plain,evaluate", "plain,predict", "plain,info", "plain,by-hand", "plain,data",
+              "plain,completion"]),
     (("ev",), ["plain,evaluate"]),
     (("train", "--ep"), ["plain,--epochs"]),
     (("train", "--data", ""), ["plain,digits", "plain,mnist", "plain,fashion-mnist"]),

@@ -158,8 +158,9 @@ class Reading:
     >>> chapter = chapters()[1]
     >>> reading = Reading(chapter)
     >>> reading.run(next(cell for cell in chapter.cells if cell.kind == "code"))
-    >>> reading.names["__name__"]
-    '__main__'
+    220.00000000000003
+    >>> reading.names["apples"]
+    2
     """
 
     def __init__(self, chapter: Chapter) -> None:

@@ -12,7 +12,7 @@ from ..view.notation import plain
 __all__ = ["Document", "Page", "Printed", "Screen", "lenient"]
 
 WIDE = r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]"    #: Chinese characters and their punctuation
-SOFT = re.compile(rf"(?<={WIDE})\n(?={WIDE})")
+SOFT = re.compile(rf"(?<={WIDE})\n *(?={WIDE})")
 FORMULA = re.compile(r"(?<!`)\$\$?([^$`]+?)\$\$?(?!`)")
 FENCED = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 READABLE = 100                           #: columns of prose, however wide the terminal is

@@ -86,7 +86,7 @@ again = network.gradient(x_batch, t_batch)
 print("the same after an accuracy:", all((again[key] == grad_backprop[key]).all() for key in again))
 
 before = network.loss(x_batch, t_batch)
-for i in range(20):
+for i in range(100):
     grad = network.gradient(x_batch, t_batch)
     for key in ('W1', 'b1', 'W2', 'b2'):
         network.params[key] -= 0.1 * grad[key]    # in place: the layers see it

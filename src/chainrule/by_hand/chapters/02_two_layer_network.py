@@ -1,4 +1,4 @@
-# about 50 s, 8 s with --quick
+# about 45 s, 7 s with --quick
 # ruff: noqa: NPY002
 # %% [en]
 # # 2. The two-layer network
