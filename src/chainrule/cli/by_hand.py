@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from threadpoolctl import threadpool_limits
 
 from ..by_hand.copying import copy, exercises
 from ..by_hand.reading import LANGUAGES, Chapter, Reading, chapters
@@ -99,7 +100,8 @@ def by_hand(number: int | None, lang: str | None, quick: bool, out: Path | None,
         _list(found, language, as_json)
     else:
         _refuse({"--json": as_json}, "lists the chapters: leave the number out")
-        _show(found[number], language, quick=quick, out=out, code=not no_code, execute=not no_run)
+        with threadpool_limits(1, user_api="blas"):      # see docs/decisions/011-one-thread-by-default.md
+            _show(found[number], language, quick=quick, out=out, code=not no_code, execute=not no_run)
 
 
 def spoken(environment: Any) -> str:

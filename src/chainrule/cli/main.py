@@ -36,6 +36,7 @@ def chainrule(context: click.Context) -> None:
       chainrule evaluate runs/digits        which digits it takes for which
       chainrule predict runs/digits 7.png   what is on a picture
       chainrule train --help                what can be changed
+      chainrule by-hand                     ten chapters on backpropagation
 
     \b
     Exit codes

@@ -1,4 +1,4 @@
-# about 15 s
+# about 5 s
 
 # %% [en]
 # # 4. A bare two-layer sigmoid network

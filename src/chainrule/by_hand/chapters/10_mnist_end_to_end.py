@@ -1,4 +1,4 @@
-# about 15 s, 6 s with --quick
+# about 10 s, 5 s with --quick
 # %% [en]
 # # 10. MNIST end to end
 #
