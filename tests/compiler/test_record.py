@@ -602,7 +602,7 @@ def test_a_program_is_in_single_assignment_form():
     _, _, step = training(OPTIMIZERS["adam"], norm=True)
     recorded = record(step)
     recorded(*next(batches(1)))
-    program = recorded.program
+    program = recorded.recorded
     assert isinstance(program, Program)
     made = [*program.arguments, *(v for v, _ in program.constants), *(v for _, v in program.reads)]
     known = {v.number for v in made}
@@ -629,7 +629,7 @@ def test_a_program_prints_as_a_listing():
         return loss
 
     step(np.array([2.0]))
-    assert [line.split() for line in str(step.program).splitlines()] == [line.split() for line in """\
+    assert [line.split() for line in str(step.recorded).splitlines()] == [line.split() for line in """\
    %0: float64[1]           = argument
    %1: float64[1]           = w.array
    %4: float64[]            = constant

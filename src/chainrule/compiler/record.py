@@ -18,6 +18,7 @@ from ..mode import Observer, mode, setting, tick
 from ..state import get, holds
 from ..tensor import Tensor
 from .numpy_executor import flat
+from .passes import improved
 from .program import NUMBERS, Application, Cell, Program, Value, each, kind
 
 __all__ = ["Recorded", "Recorder", "record"]
@@ -148,10 +149,13 @@ class Recorded:
     Attributes
     ----------
     program : Program
-        What was last recorded or run.
+        What was last recorded, after the passes, or run.
+    recorded : Program
+        What was last recorded, as it was.
     """
 
     program: Program
+    recorded: Program
 
     def __init__(self, step: Callable[..., Any]) -> None:
         functools.update_wrapper(self, step)
@@ -174,7 +178,8 @@ class Recorded:
         recorder = Recorder([x for x in lifted if isinstance(x, Tensor)])
         with setting(observer=recorder, symbolic=True):
             result = self.step(*lifted)
-        self.program = recorder.finish(result)
+        self.recorded = recorder.finish(result)
+        self.program = improved(self.recorded)
         known.append((self.program, flat(self.program)))
         return each(lambda x: Tensor.of(x.array, lent=True) if isinstance(x, Tensor) else x, result)
 
@@ -235,7 +240,9 @@ def record(step: Callable[..., Any]) -> Recorded:
     ...     return loss
     >>> step(np.array([2.0])), step(np.array([2.0]))
     (Tensor(2.), Tensor(1.))
-    >>> len(step.program.steps)                          # product, sum, their two derivatives, two of the update
+    >>> len(step.recorded.steps)                         # product, sum, their two derivatives, two of the update
     6
+    >>> len(step.program.steps)                          # the derivative of the sum is the same each time
+    5
     """
     return Recorded(step)
