@@ -13,7 +13,7 @@ from .program import Application, Program, Value, each
 
 __all__ = ["Plan", "plan"]
 
-#: Gates with ``out=`` whose result may yet be their argument.
+#: Gates with ``out=`` whose result may yet be their argument, if that has its shape already.
 MAY_ALIAS = frozenset({"sum_to"})
 
 
@@ -100,7 +100,9 @@ def plan(program: Program) -> Plan:
 
 def _fresh(step: Application) -> bool:
     """Tell whether a step can write its result into memory that it is given."""
-    return step.gate.takes_out and step.gate.name not in MAY_ALIAS and isinstance(step.result.kind, tuple)
+    z = step.result
+    same = any(isinstance(x, Value) and x.kind == z.kind for x in step.inputs)
+    return step.gate.takes_out and isinstance(z.kind, tuple) and not (same and step.gate.name in MAY_ALIAS)
 
 
 def _elementwise(step: Application) -> bool:
@@ -111,4 +113,4 @@ def _elementwise(step: Application) -> bool:
 
 def _bytes(value: Value) -> int:
     shape, dtype = value.kind
-    return math.prod(shape) * int(dtype.itemsize)
+    return int(math.prod(shape) * dtype.itemsize)

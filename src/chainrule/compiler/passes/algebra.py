@@ -8,7 +8,7 @@ from .rewriting import rewritten
 
 __all__ = ["algebra"]
 
-#: Gates that, with this number as second argument, give the first argument, to the last bit (x + 0 does not: -0 + 0 is 0).
+#: Gates that, with this number as second argument, give the first, to the last bit (x + 0 does not: -0 + 0 is 0).
 NEUTRAL = {"multiply": 1, "divide": 1, "power": 1}
 #: Gates that give their argument where the result has its shape and dtype.
 SAME = frozenset({"cast", "reshape", "broadcast_to", "sum_to", "squeeze", "expand_dims", "detach"})
