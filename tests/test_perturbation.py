@@ -130,7 +130,7 @@ def recorded(case, dz):
         return [t.grad for t in tensors]
 
     step(np.zeros_like(dz))
-    assert step.program.steps
+    assert step.recorded.steps
     return [d.numpy() for d in step(dz)]
 
 
