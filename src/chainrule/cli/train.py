@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import platform
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -76,21 +77,19 @@ def train(context: click.Context, /, out: Path | None, overwrite: bool, quiet: b
       130  interrupted by Ctrl-C; --resume goes on with the run
     """  # noqa: D301
     said.pop("config")
-    written: list[Path] = []
     if resume is None:
         if overwrite and out is None:
             raise click.UsageError("--overwrite needs --out: without it an unused folder is taken", context)
         settings = complete(said)
-        with run_folder(out, Path("runs") / Path(settings["data"]).stem, overwrite) as place:
-            session = Session(settings, place, written)
-            session.run(Checkpoints(place.folder / CHECKPOINTS, keep=keep_checkpoints, every=checkpoint_every), quiet)
+        holder: AbstractContextManager[Place] = run_folder(out, Path("runs") / Path(settings["data"]).stem, overwrite)
     else:
         _alone(context, "resume", "data_dir", "quiet", "as_json", "checkpoint_every", "keep_checkpoints")
-        place = Place(existing_run(resume), begun=True)
-        settings = {name: value for name, value in config.read(place.folder / CONFIG).items()
+        settings = {name: value for name, value in config.read(existing_run(resume) / CONFIG).items()
                     if name not in config.FOUND}
         settings = complete(settings | ({"data_dir": said["data_dir"]} if said["data_dir"] is not None else {}))
-        session = Session(settings, place, written)
+        holder = nullcontext(Place(resume, begun=True))
+    with holder as place:
+        session = Session(settings, place)
         session.run(Checkpoints(place.folder / CHECKPOINTS, keep=keep_checkpoints, every=checkpoint_every), quiet)
     _report(session, place.folder, quiet, as_json)
 
@@ -107,9 +106,9 @@ def _alone(context: click.Context, option: str, *beside: str) -> None:
 class Session:
     """One run of the command: what is trained, and what it leaves."""
 
-    def __init__(self, settings: dict[str, Any], place: Place, written: list[Path]) -> None:
-        self.settings, self.place, self.written = settings, place, written
-        self.resumed = place.begun
+    def __init__(self, settings: dict[str, Any], place: Place) -> None:
+        self.settings, self.place, self.resumed = settings, place, place.begun
+        self.written: list[Path] = []
         self.trainer: Trainer | None = None
         self.left_out: str | None = None
 

@@ -30,6 +30,11 @@ class Shift:
     ValueError
         If `pixels` is not such a number, or, when called, inputs are no images of this size.
 
+    Notes
+    -----
+    Source: P. Y. Simard, D. Steinkraus and J. C. Platt, Best Practices for Convolutional Neural Networks Applied to
+    Visual Document Analysis, 2003, section 2 (translations of the training images).
+
     Examples
     --------
     >>> import numpy as np
