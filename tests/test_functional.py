@@ -232,7 +232,17 @@ def test_binary_cross_entropy_at_the_ends():
     p, t = np.array([0.0, 0.0, 1.0, 1.0, 1e-300]), np.array([0.0, 1.0, 0.0, 1.0, 1.0])
     assert F.binary_cross_entropy(p, t, reduction="none").tolist() == [0.0, 100.0, 100.0, 0.0, 100.0]
     d = gradient(F.binary_cross_entropy, p, t, reduction="none")
-    assert d.tolist() == [1.0, 0.0, 0.0, -1.0, 0.0]
+    least = np.exp(-100.0)                              # the least p (1 - p) that is divided by
+    np.testing.assert_allclose(d, [0.0, -1 / least, 1 / least, 0.0, -1 / least], rtol=1e-12)
+    for dtype in (np.float32, np.float16):              # the inverse of a smaller number than these would be infinite
+        p = np.array([0, np.finfo(dtype).smallest_subnormal, np.finfo(dtype).smallest_normal, 1], dtype)
+        d = gradient(F.binary_cross_entropy, p, np.ones(4), reduction="none")
+        least = max(np.exp(-100.0), float(np.finfo(dtype).smallest_normal) ** 0.8)
+        np.testing.assert_allclose(d[[0, 3]], [-1 / least, 0.0], rtol=np.finfo(dtype).eps)
+        t = cr.Tensor(np.ones(4, dtype), requires_grad=True)
+        F.binary_cross_entropy(p, t, reduction="sum").backward()
+        least = min(100, -np.log(float(p[1])))
+        np.testing.assert_allclose(t.grad.numpy()[[0, 3]], [least, -least], rtol=np.finfo(dtype).eps)
     for wrong in ([-0.1], [1.1], [np.nan]):
         with pytest.raises(ValueError, match="probability.*with_logits"):
             F.binary_cross_entropy(wrong, [1.0])

@@ -175,23 +175,6 @@ class TestArguments:
                 gate(*inputs, out=buffer)
             assert (buffer == before).all()
 
-    def test_every_gate_that_says_so_understands_out(self) -> None:
-        x = np.linspace(0.5, 2.0, 4).reshape(2, 2)
-        options: dict[str, Any] = {"sum_to": {"shape": (2,)}, "concatenate": {"axis": 0}}
-        tried = 0
-        for name, gate in GATES.items():
-            if gate.takes_out and gate.module.startswith("chainrule.gates") and not name.startswith("philox"):
-                given: Any = (x,) * (gate.arity or 2)
-                if "bitwise" in name or name == "invert":
-                    given = tuple(a.astype(int) for a in given)
-                expected = np.asarray(gate.value(*given, **options.get(name, {})))
-                buffer = np.full(expected.shape, 7).astype(expected.dtype)
-                result = gate.value(*given, **options.get(name, {}), out=buffer)
-                assert result is buffer, name
-                np.testing.assert_array_equal(buffer, expected, err_msg=name)
-                tried += 1
-        assert tried > 40
-
 
 class TestErrors:
     @pytest.mark.parametrize(("call", "kind", "words"), [
@@ -312,6 +295,8 @@ class TestEveryGate:
     def test_is_reached_by_its_name(self, gate: Gate) -> None:
         if gate.is_method:
             assert callable(vars(Tensor)[gate.name])
+        if gate.name in ("contraction", "index_places", "put_places", "take_places"):
+            return                                     # these are nothing but parts of other gates
         found = getattr(cr, gate.name, None)
         if isinstance(found, Gate):
             assert found is gate

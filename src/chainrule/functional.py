@@ -4,7 +4,6 @@ They take tensors and give tensors that remember, or take arrays and give arrays
 """
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -387,7 +386,8 @@ def binary_cross_entropy(input: Values, target: Values, weight: Values | None = 
 
     Notes
     -----
-    The logarithms are at least -100, as in PyTorch; where they would be less, their derivative is 0.
+    The logarithms are at least -100, as in PyTorch; where they would be less, or the inverse of a probability would be
+    infinite in its dtype, their derivative is 0.
 
     Examples
     --------
@@ -398,22 +398,10 @@ def binary_cross_entropy(input: Values, target: Values, weight: Values | None = 
     p = _scores(input, "binary_cross_entropy")
     t = _like(p, target, "binary_cross_entropy")
     seen = p.array if isinstance(p, Tensor) else p
-    if seen.size and not (seen.min() >= 0 and seen.max() <= 1):
+    if seen.size and not (np.minimum.reduce(seen, axis=None) >= 0 and np.maximum.reduce(seen, axis=None) <= 1):
         raise ValueError(f"binary_cross_entropy: the input is a probability, from 0 to 1, got values from {seen.min()} "
                          f"to {seen.max()}; for scores use binary_cross_entropy_with_logits")
-    return _weighted(-(t * _bounded_log(p) + (1 - t) * _bounded_log(1 - p)), weight, reduction)
-
-
-def _bounded_log(p: Any) -> Any:
-    """Return the logarithm of a probability, but no less than -100; the logarithm of 0 is never taken."""
-    return g.clip(g.log(g.clip(p, _least(p.dtype))), -100.0)
-
-
-@cache
-def _least(dtype: np.dtype[Any]) -> float:
-    """Return the least positive number of a dtype; in float16 the least that one can be divided by."""
-    info = np.finfo(dtype)
-    return float(info.smallest_subnormal if info.bits > 16 else info.smallest_normal)
+    return _weighted(g.log_loss(p, t), weight, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -451,8 +439,9 @@ def binary_cross_entropy_with_logits(
     """
     x = _scores(input, "binary_cross_entropy_with_logits")
     t = _like(x, target, "binary_cross_entropy_with_logits")
-    positive = t if pos_weight is None else t * _factors(x, pos_weight)
-    losses = positive * g.softplus(-x) + (1 - t) * g.softplus(x)       # ln σ(x) = -softplus(-x)
+    if pos_weight is None:
+        return _weighted(g.sigmoid_cross_entropy(x, t), weight, reduction)
+    losses = t * _factors(x, pos_weight) * g.softplus(-x) + (1 - t) * g.softplus(x)    # ln σ(x) = -softplus(-x)
     return _weighted(losses, weight, reduction)
 
 

@@ -68,9 +68,15 @@ class Gate:
     method : bool
         Whether tensors get it as a method.
     out : bool
-        Whether ``forward(..., out=buffer)`` is understood. True of ufuncs.
+        Whether ``forward(..., out=buffer)`` is understood. True of ufuncs. Of other gates the buffer shares no
+        memory with an argument.
     view : bool
         Whether the result may share memory with its first argument.
+    parts : callable, optional
+        How it is made of smaller gates, for executors that want to run those: ``parts(*inputs, **options)``, written
+        with operators and gates only, gives the value of `forward` (to rounding, and where nothing warns). It may
+        look at shapes, dtypes and options, never at values; it returns NotImplemented where, with such arguments, the
+        gate is as small as it gets. It has no say in derivatives.
 
     Examples
     --------
@@ -92,7 +98,7 @@ class Gate:
         joint: Callable[..., Any] | None = None, formula: str = "", partials: tuple[str, ...] = (),
         summary: str = "", shapes: str = "", ties: str = "", source: str = "", example: str = "",
         about: dict[str, str] = NOTHING, numpy: tuple[Any, ...] = (), method: bool = False, out: bool = False,
-        view: bool = False, keeps: bool = False,
+        view: bool = False, keeps: bool = False, parts: Callable[..., Any] | None = None,
     ) -> None:
         module = inspect.currentframe().f_back.f_globals.get("__name__", "")      # type: ignore[union-attr]
         if name in GATES and GATES[name].module != module:
@@ -106,7 +112,7 @@ class Gate:
         self.summary, self.shapes, self.ties, self.source, self.example = summary, shapes, ties, source, example
         self.about = about
         self.takes_out = out or isinstance(forward, np.ufunc)
-        self.is_view, self.keeps = view, keeps
+        self.is_view, self.keeps, self.parts = view, keeps, parts
         #: `forward` without the by-products: what an executor, or a learner, calls.
         self.value: Callable[..., Any] = (lambda *x, **o: forward(*x, **o)[0]) if keeps else forward
         self.arguments, self.options, self.arity = _signature(forward, len(derivative))

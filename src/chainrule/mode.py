@@ -10,14 +10,14 @@ from collections.abc import Callable
 from contextlib import ContextDecorator
 from copy import copy
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 if TYPE_CHECKING:
     from .gate import Gate
     from .tensor import Tensor
 
-__all__ = ["Mode", "Observer", "enable_grad", "mode", "no_grad", "observe", "setting", "settings",
-           "tick"]
+__all__ = ["Mode", "Observer", "enable_grad", "mode", "no_grad", "observe", "recorder", "setting",
+           "settings", "tick"]
 
 #: One clock for everything. A result is stamped when it is made and a tensor when it is written; sorting by the stamp
 #: is therefore a topological order, and "an input younger than its result" is an in-place write.
@@ -49,6 +49,35 @@ class Observer:
         """A state cell is written in `symbolic` mode."""
         raise NotImplementedError(f"{type(self).__name__} does not follow state cells")
 
+    def reached(self, owner: Any) -> None:
+        """The attributes of a layer, a loss or an optimizer are used in `symbolic` mode."""
+
+    def lifted(self, source: Any, result: Tensor) -> None:
+        """`result` was made of an array or a tensor, and by no gate, in `symbolic` mode."""
+
+    def is_array(self, x: Tensor) -> bool:
+        """Tell whether a tensor stands for what is a plain array when the step runs eagerly, in `symbolic` mode."""
+        return False
+
+    def hooked(self, hook: Callable[..., Any], answer: Any) -> None:
+        """A hook was run in `symbolic` mode, and returned `answer`."""
+
+    def in_place(self, x: Tensor) -> bool:
+        """Tell whether an operator such as ``x -= y`` is to change `x` itself, as it does an array."""
+        return False
+
+    def lowered(self, x: Tensor) -> Tensor:
+        """Return what stands for the value of a tensor as an array of its own, in `symbolic` mode."""
+        return x
+
+    def calls(self, kept: Any) -> Any:
+        """Return what keeps the by-hand calls of a layer, in place of what keeps the eager ones, in `symbolic` mode."""
+        return kept
+
+    def refuse(self, why: str) -> NoReturn:
+        """What a recorded step cannot do was asked for in `symbolic` mode."""
+        raise TypeError(why)
+
 
 class Both(Observer):
     """Two observers at once: the one that was there first, then the newcomer."""
@@ -73,6 +102,30 @@ class Both(Observer):
     def write(self, owner: Any, name: str, value: Any) -> None:
         self.first.write(owner, name, value)
 
+    def reached(self, owner: Any) -> None:
+        self.first.reached(owner)
+
+    def lifted(self, source: Any, result: Tensor) -> None:
+        self.first.lifted(source, result)
+
+    def is_array(self, x: Tensor) -> bool:
+        return self.first.is_array(x)
+
+    def hooked(self, hook: Callable[..., Any], answer: Any) -> None:
+        self.first.hooked(hook, answer)
+
+    def in_place(self, x: Tensor) -> bool:
+        return self.first.in_place(x)
+
+    def lowered(self, x: Tensor) -> Tensor:
+        return self.first.lowered(x)
+
+    def calls(self, kept: Any) -> Any:
+        return self.first.calls(kept)
+
+    def refuse(self, why: str) -> NoReturn:
+        self.first.refuse(why)
+
 
 class Mode(threading.local):
     """The switches that gates consult; the class attributes are what a new thread starts with."""
@@ -87,6 +140,11 @@ mode = Mode()
 #: One entry for each `setting` that is in force, in any thread. While it is empty, every thread has its first switches,
 #: and gates save themselves the look.
 settings: list[setting] = []
+
+
+def recorder() -> Observer | None:
+    """Return who records the step that runs in this thread, if somebody does."""
+    return mode.observer if settings and mode.symbolic else None
 
 
 class setting(ContextDecorator):  # noqa: N801
@@ -177,6 +235,10 @@ class observe(setting):  # noqa: N801
         super().__init__(observer=observer)
 
     def __enter__(self) -> None:
+        step = recorder()
+        if step is not None:
+            step.refuse(f"{type(self).__name__} looks on in Python, which a recorded step would not repeat; put the "
+                        "`with` block around the call of the step, which then runs eagerly")
         before, newcomer = mode.observer, self.values["observer"]
         super().__enter__()
         if before is not None:

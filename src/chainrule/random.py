@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .gates.comparison import argsort
 from .gates.elementwise import cast
 from .gates.random import blocks, philox_bernoulli, philox_normal, philox_uniform
+from .mode import recorder
 from .state import read, write
 from .tensor import Tensor
 
@@ -53,6 +55,9 @@ class Generator:
 
     def reset(self, seed: int) -> None:
         """Begin the stream of another seed."""
+        step = recorder()
+        if step is not None:
+            step.refuse("a seed inside a recorded step would give the same numbers at each call; seed before the step")
         self.seed, self.position = _whole("a seed", seed, 63), 0
 
     def _take(self, numbers: int, dtype: DTypeLike) -> tuple[Any, int, Any]:
@@ -160,7 +165,7 @@ class Generator:
         [0, 1, 2, 3]
         """
         drawn = philox_uniform(*self._take(n, np.float64), shape=(n,), dtype=np.dtype(np.float64))
-        return np.argsort(drawn, kind="stable")
+        return argsort(drawn)                          # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed}, stream={self.stream}, position={self.position})"

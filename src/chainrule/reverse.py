@@ -15,7 +15,7 @@ import numpy as np
 
 from . import gates as g
 from .gate import NOTHING, Gate, own
-from .mode import enable_grad, mode, no_grad
+from .mode import enable_grad, mode, no_grad, recorder
 from .state import read, write
 from .tensor import Tensor, as_tensor
 
@@ -143,7 +143,7 @@ def pullback(seeds: dict[Tensor, Any], *, targets: Collection[Tensor] | None = N
                     values.append(x)
                     sources.append(None)
             if on_tensors:
-                values = [dz, t, *t.inputs]
+                values = [dz, t, *map(_followed, t.inputs)]
                 if "kept" in options:
                     options = {name: value for name, value in options.items() if name != "kept"}
             joint, scatters = gate.joint, gate.scatters
@@ -186,6 +186,11 @@ def pullback(seeds: dict[Tensor, Any], *, targets: Collection[Tensor] | None = N
     return found
 
 
+def _followed(x: Any) -> Any:
+    """Return a plain array that went into a gate as a tensor, while a step is being recorded: it is read anew then."""
+    return as_tensor(x) if isinstance(x, np.ndarray) and mode.symbolic else x
+
+
 def _prepared(seed: Any, on_tensors: bool) -> Any:
     if isinstance(seed, np.ndarray):
         seed = own(seed)                               # a leaf's gradient may be the seed itself
@@ -221,6 +226,9 @@ def _hooked(t: Tensor, dz: Any) -> Any:
     assert t.extra is not None
     for hook in list(t.extra.hooks.values()):
         changed = hook(_handed(dz))
+        step = recorder()
+        if step is not None:
+            step.hooked(hook, changed)
         if changed is not None:
             changed = as_tensor(changed, t.dtype)
             if changed.shape != t.shape:

@@ -11,9 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from .mode import mode, settings
+from .mode import mode, settings, tick
 
-__all__ = ["ask", "get", "given", "holds", "put", "read", "write"]
+__all__ = ["Box", "ask", "cell", "get", "given", "holds", "put", "reach", "read", "touch", "touched", "write"]
+
+#: When an attribute of some layer was last set, or `requires_grad` of some tensor. While it stays what it is, guards of
+#: compiled steps need not look at any of them.
+touched = [0]
+
+
+def touch() -> None:
+    """Take note that an attribute of a layer is being set."""
+    touched[0] = tick()
 
 
 def get(owner: Any, name: str) -> Any:
@@ -36,6 +45,12 @@ def put(owner: Any, name: str, value: Any) -> None:
 def holds(value: Any) -> bool:
     """Tell whether a value is something: anything but None, False and 0."""
     return bool(value) if isinstance(value, int | float) else value is not None
+
+
+def reach(owner: Any) -> None:
+    """Tell a recorder that the attributes of an object are used, so that it notices when they change."""
+    if settings and mode.symbolic and mode.observer is not None:
+        mode.observer.reached(owner)
 
 
 def read(owner: Any, name: str) -> Any:
@@ -69,3 +84,80 @@ def write(owner: Any, name: str, value: Any) -> None:
         mode.observer.write(owner, name, value)
     else:
         put(owner, name, value)
+
+
+class Box:
+    """A value that a compiled step reads anew at each call; `cell` makes it.
+
+    Attributes
+    ----------
+    value : number, array or Tensor
+        It may be set at any time, inside a step too.
+    """
+
+    __slots__ = ("__weakref__", "held")
+
+    def __init__(self, value: Any) -> None:
+        self.held = _kept(value)
+
+    @property
+    def value(self) -> Any:
+        """What it holds; inside a step that is being recorded, what stands for it."""
+        return read(self, "held")
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        if not (settings and mode.symbolic):
+            value = _kept(value)
+        write(self, "held", value)
+
+    def __repr__(self) -> str:
+        return f"cell({self.held!r})"
+
+
+def cell(value: Any) -> Box:
+    """Keep a number or an array that a compiled step shall read anew at each call.
+
+    A plain number that a step reaches through an object of your own, such as ``config.weight``, is baked into its
+    program. Kept in a cell it is not.
+
+    Parameters
+    ----------
+    value : number or array_like
+        Arrays are copied. A number of Python's never widens a float32.
+
+    Returns
+    -------
+    Box
+        With the attribute `value`, to be read and to be set, inside a step and outside.
+
+    Raises
+    ------
+    TypeError
+        If it is no number and no array of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> weight = cr.cell(2.0)
+    >>> @cr.compile
+    ... def step(x):
+    ...     return (weight.value * x).sum()
+    >>> x = np.array([1.0, 2.0])
+    >>> [step(x).item() for _ in range(3)]
+    [6.0, 6.0, 6.0]
+    >>> weight.value = 0.5
+    >>> step(x).item()
+    1.5
+    """
+    return Box(value)
+
+
+def _kept(value: Any) -> Any:
+    """Return a value as a cell keeps it: a number of Python's, or an array of its own."""
+    if isinstance(value, bool | int | float) and not isinstance(value, np.generic):
+        return value
+    array = np.array(getattr(value, "array", value))
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a cell holds a number or an array of numbers, got {type(value).__name__} {value!r:.60}")
+    return array

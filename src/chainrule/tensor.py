@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import gates as g
 from .gate import NUMPY, Gate, describe, new, own, tie
-from .mode import mode, tick
-from .state import read, write
+from .mode import mode, recorder, tick
+from .state import read, touch, write
 
-__all__ = ["Tensor", "as_tensor"]
+__all__ = ["Dropped", "Tensor", "as_tensor"]
 
 if TYPE_CHECKING:
     from .explain import Explanation
@@ -35,6 +35,32 @@ class Extra:
         self.name = ""
         self.hooks: dict[int, Hook] = {}
         self.retains = False
+
+
+class Dropped:
+    """Stands in `.grad` where a compiled step has left a gradient that it was not asked to keep.
+
+    Whoever uses it is told what to do. `held` is the gradient itself as long as the step is being recorded, which may
+    find that it goes on from there.
+    """
+
+    __slots__ = ("held",)
+
+    def __init__(self, held: Tensor | None = None) -> None:
+        self.held = held
+
+    def missed(self) -> NoReturn:
+        """Say why there is no gradient."""
+        raise RuntimeError("the gradient that a compiled step leaves in .grad is not kept, to save its memory; compile "
+                           "the step with keep_grads=True, return the gradient from it, or call zero_grad() first")
+
+    def __getattr__(self, name: str) -> Any:
+        self.missed()
+
+    def __add__(self, other: Any) -> Any:
+        self.missed()
+
+    __mul__ = __add__
 
 
 class Tensor:
@@ -88,7 +114,7 @@ class Tensor:
         moment: int
         lent: bool
         extra: Extra | None
-        gradient: Tensor | None
+        gradient: Any                        # a tensor, None, or Dropped
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -101,7 +127,7 @@ class Tensor:
                              ) from error
         if self.array.dtype.kind not in "biufc":
             raise TypeError(f"a tensor holds numbers, got {type(value).__name__} of dtype {self.array.dtype}")
-        self.gradient: Tensor | None = None
+        self.gradient: Any = None
         self.gate: Gate | None = None
         self.inputs: tuple[Any, ...] = ()
         self.options: dict[str, Any] = {}
@@ -113,6 +139,8 @@ class Tensor:
             self.requires_grad = True
         if name:
             self.name = name
+        if mode.symbolic:
+            _lifted(value, self)
 
     @staticmethod
     def of(array: Any, lent: bool = False) -> Tensor:
@@ -169,9 +197,9 @@ class Tensor:
 
     def look(self, how: str) -> Any:
         """Return the array on its way into Python, where a recorder cannot follow it."""
-        if mode.symbolic:
-            raise TypeError(f"{how} reads a value inside a recorded step, where it would stay what it is now; "
-                            "return it from the step, or use where() in place of an if")
+        if mode.symbolic and mode.observer is not None:
+            mode.observer.refuse(f"{how} reads a value inside a recorded step, where it would stay what it is now; "
+                                 "return it from the step, or use where() in place of an if")
         return self.array
 
     def leave(self, how: str) -> Any:
@@ -218,6 +246,8 @@ class Tensor:
         return bool(g.any(self == value))
 
     def __repr__(self) -> str:
+        if recorder() is not None:                     # a value of now would be taken for that of each replay
+            return f"Tensor(shape={self.shape}, dtype={self.dtype}, recorded)"
         value = np.array2string(np.asarray(self.array), separator=", ", prefix="Tensor(", threshold=100,
                                 edgeitems=3 if self.ndim < 3 else 1)
         notes = [value]
@@ -234,6 +264,8 @@ class Tensor:
         return f"Tensor({', '.join(notes)})"
 
     def __format__(self, spec: str) -> str:
+        if spec:
+            self.look(f"f'{{tensor:{spec}}}'")
         return format(self.item(), spec) if spec else repr(self)
 
     # ------------------------------------------------------------------ differentiating
@@ -251,6 +283,7 @@ class Tensor:
             raise TypeError(f"only floating-point tensors can require a gradient, got {self.array.dtype}; write 1.0 "
                             "instead of 1, or convert with .astype(np.float32)")
         self.tracked = bool(wanted)
+        touch()
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` and return the tensor."""
@@ -265,7 +298,10 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The accumulated gradient; it can be set to None, or to a tensor or array of this tensor's shape."""
-        return read(self, "gradient")                  # type: ignore[no-any-return]
+        gradient = read(self, "gradient")
+        if type(gradient) is Dropped:
+            gradient.missed()
+        return gradient                                # type: ignore[no-any-return]
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -373,7 +409,8 @@ class Tensor:
             If the shapes do not fit.
         """
         if mode.symbolic:
-            write(self, "array", g.broadcast_to(g.cast(value, dtype=self.dtype), shape=self.shape))
+            source = value if isinstance(value, Tensor) else Tensor(value)      # a plain array is read anew each time
+            write(self, "array", g.broadcast_to(g.cast(source, dtype=self.dtype), shape=self.shape))
             return
         new_value = value.array if isinstance(value, Tensor) else np.asarray(value)
         try:
@@ -385,6 +422,10 @@ class Tensor:
 
     def update(self, gate: Gate, other: Any) -> Any:
         """Do an in-place operator such as ``w -= lr * w.grad``."""
+        step = recorder()
+        if step is not None and step.in_place(self):
+            write(self, "array", gate(self, other))
+            return self
         if mode.record or self.gate is not None:
             if self.tracked and self.gate is None:
                 raise RuntimeError(f"{self.name or 'this tensor'} requires a gradient: an in-place {gate.name} would "
@@ -402,7 +443,14 @@ class Tensor:
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if mode.symbolic or self.gate is not None or (
+        step = recorder()
+        if step is not None:
+            if step.in_place(self) and (index is ... or (type(index) is slice and index == slice(None))):
+                write(self, "array", g.broadcast_to(g.cast(value, dtype=self.dtype), shape=self.shape))
+                return
+            step.refuse(f"{self.name or 'a tensor'}[...] = ... writes into some elements, which a recorded step cannot "
+                        "do; use where(mask, new, old) or concatenate, and assign() the whole")
+        if self.gate is not None or (
                 mode.record and (self.tracked or (isinstance(value, Tensor) and value.tracked))):
             raise RuntimeError(f"{self.name or 'this tensor'} is part of a graph: writing into its elements would make "
                                "its gradient wrong. Use where(mask, new, old) or concatenate, write to a .detach() "
@@ -432,14 +480,14 @@ class Tensor:
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         twin = self._without_history("copy")
         memo[id(self)] = twin
-        if self.gradient is not None:
+        if isinstance(self.gradient, Tensor):
             twin.gradient = self.gradient.detach().clone()
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
         self._without_history("pickle")
         return _rebuild, (type(self), np.asarray(self.array), self.tracked, self.name,
-                          None if self.gradient is None else np.asarray(self.gradient.array))
+                          np.asarray(self.gradient.array) if isinstance(self.gradient, Tensor) else None)
 
     def _without_history(self, what: str) -> Tensor:
         if self.gate is not None:
@@ -536,28 +584,39 @@ class Tensor:
             return stand_in(*inputs)
         call = f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method}"
         if "out" in options:
-            raise TypeError(f"{call}(out=...), which an in-place operator on an array is too, would write a tensor's "
-                            "value where no gradient can follow; assign the result to a name, or use .numpy()")
-        raise TypeError(f"{call}({', '.join(f'{option}=...' for option in options)}) has no gate, so its gradient "
-                        "would be lost; use chainrule's functions, or .detach() and .numpy() for the value alone")
+            raise _refusal(f"{call}(out=...), which an in-place operator on an array is too, would write a tensor's "
+                           "value where no gradient can follow; assign the result to a name, or use .numpy()")
+        raise _refusal(f"{call}({', '.join(f'{option}=...' for option in options)}) has no gate, so its gradient would "
+                       "be lost; use chainrule's functions, or .detach() and .numpy() for the value alone")
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         stand_in = NUMPY.get(function)
         if options.get("out") is not None:
-            raise TypeError(f"np.{function.__name__}(out=...) would write a tensor's value where no gradient can "
-                            "follow; assign the result to a name")
+            raise _refusal(f"np.{function.__name__}(out=...) would write a tensor's value where no gradient can "
+                           "follow; assign the result to a name")
         if isinstance(stand_in, Gate):
             return stand_in.as_numpy(function, args, options)
         if stand_in is not None:
             return stand_in(*args, **options)
         if function in READS:
+            if function not in SHAPES:
+                self.look(f"np.{function.__name__}")
             return function(*_values(args), **{name: _raw(value) for name, value in options.items()})
-        raise TypeError(f"np.{function.__name__} has no gate, so the gradient would be lost; use .detach() or .numpy() "
-                        "for the value alone")
+        raise _refusal(f"np.{function.__name__} has no gate, so " + (
+            "the gradient would be lost; use .detach() or .numpy() for the value alone" if recorder() is None else
+            "a recorded step cannot repeat it; do it before the step, and pass what it gives as an argument"))
 
+
+def _refusal(why: str) -> TypeError:
+    """Return an error, or let a recorder, which knows the line, raise one."""
+    step = recorder()
+    if step is not None:
+        step.refuse(why)
+    return TypeError(why)
 
 
 #: NumPy functions that only look at values or shapes, so that no gradient is lost.
+SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj}
 READS = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.array_equiv, np.isclose, np.result_type,
          np.may_share_memory, np.shares_memory, np.array_repr, np.array_str, np.array2string, np.iscomplexobj,
          np.isrealobj}
@@ -608,8 +667,18 @@ def as_tensor(value: ArrayLike | Tensor, dtype: DTypeLike | None = None) -> Tens
     if isinstance(value, Tensor):
         return value if dtype is None or value.dtype == dtype else value.astype(dtype)
     if isinstance(value, np.ndarray) and (dtype is None or value.dtype == dtype) and value.dtype.kind in "biufc":
-        return Tensor.of(own(np.asarray(value)), lent=True)          # a subclass, such as np.matrix, becomes an array
+        t = Tensor.of(own(np.asarray(value)), lent=True)             # a subclass, such as np.matrix, becomes an array
+        if mode.symbolic:
+            _lifted(value, t)
+        return t
     return Tensor(value, dtype=dtype)
+
+
+def _lifted(source: Any, t: Tensor) -> None:
+    """Tell a recorder what a tensor was made of, if not by a gate."""
+    step = recorder()
+    if step is not None:
+        step.lifted(source, t)
 
 
 Index = int | slice | EllipsisType | None

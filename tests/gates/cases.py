@@ -288,6 +288,14 @@ for classes in ([1, 0, 2], [2, 2, 2], [0]):
 case("softmax_cross_entropy", values(2, 4).T, np.array([[1], [0], [1], [1]]))
 case("softmax_cross_entropy", values(2, 1), np.array([[0], [0]]))
 case("softmax_cross_entropy", values(2, 3) * 30, np.array([[0], [2]], np.int32))
+for first, second in [((), ()), ((3,), (3,)), ((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 1)), ((0,), (0,)),
+                      ((2, 0), (2, 0))]:
+    case("log_loss", values(*first) * 0.3 + 0.5, values(*second) * 0.3 + 0.5)
+    case("sigmoid_cross_entropy", values(*first) * 5, values(*second) * 0.3 + 0.5)
+case("log_loss", values(4) * 0.3 + 0.5, np.array([0, 1, 1, 0]))
+case("log_loss", values(3) * 0.3 + 0.5, 1.0)
+case("sigmoid_cross_entropy", values(4) * 100, np.array([0, 1, 1, 0]))
+case("sigmoid_cross_entropy", values(3), 0.0)
 
 # ------------------------------------------------------------------ kinks and ties, by value
 @dataclass(frozen=True)
@@ -340,3 +348,5 @@ tie("logsumexp", [[-inf, -inf], [-inf, 0.0]], axis=1, gives=[[0, 0], [0, 1]])
 tie("prod", [0.0, 2.0, 3.0], gives=[6, 0, 0])
 tie("prod", [0.0, 2.0, 0.0], gives=[0, 0, 0])
 tie("prod", [inf, 2.0], gives=[2, inf])
+tie("log_loss", [0.0, 0.0, 1.0, 1.0, 1e-50, 1e-40], [0.0, 1.0, 0.0, 1.0, 1.0, 1.0],
+    gives=([0, -np.exp(100), np.exp(100), 0, -np.exp(100), -1e40], [100, 100, -100, -100, 100, np.log(1e40)]))

@@ -141,7 +141,8 @@ def single(x):
 
 
 #: Gates that have their dtype from NumPy's promotion of all arguments.
-WIDENED = {name for name, gate in GATES.items() if isinstance(gate.forward, np.ufunc)} | {"concatenate", "einsum"}
+WIDENED = {name for name, gate in GATES.items() if isinstance(gate.forward, np.ufunc)} | {
+    "concatenate", "einsum", "log_loss", "sigmoid_cross_entropy"}
 WIDE = [np.dtype(np.float64), np.dtype(np.complex128)]
 
 

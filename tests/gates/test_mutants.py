@@ -22,10 +22,10 @@ from tests.gates.cases import TIES
 from tests.gates.checks import BY_GATE, GATES, by_rule, numerical, second_by_rule, second_numerical, seed, value
 
 import chainrule as cr
-from chainrule.gates import comparison, elementwise, indexing, linalg, reduction, shaping
+from chainrule.gates import comparison, elementwise, indexing, linalg, loss, reduction, shaping
 from chainrule.reverse import pull
 
-MODULES = [elementwise, indexing, linalg, reduction, shaping]
+MODULES = [elementwise, indexing, linalg, loss, reduction, shaping]
 NAMES = {name for module in [comparison, *MODULES] for name in module.__all__}
 
 #: Mutants that compute the same, each with the reason.
@@ -38,6 +38,14 @@ EQUIVALENT: dict[str, str] = {
     "_d_norm2: 1 -> 2": "what is divided by it is 0",
     "_d_std: 1 -> 2": "what is multiplied by its inverse is 0",
     "_d_logsumexp: 0 -> 1": "one less than -∞ is -∞",
+    "_ones: False -> True": "nobody writes into it",
+    "_log: maximum(p, _least(_dtype(p))) -> p": "right, but with a warning at 0; see test_functional.py",
+    "_least: return float(np.finfo(dtype).smallest_subnormal) -> return -float(np.finfo(dtype).smallest_subnormal)":
+        "right, but with a warning at 0; see test_functional.py",
+    "_bound: max(e(FLOOR), least) -> e(FLOOR)": "the same in float64; float32 is tested in test_functional.py",
+    "_bound: float(np.finfo(dtype).smallest_normal) ** 0.8 -> float(np.finfo(dtype).smallest_normal)":
+        "the same in float64; float32 is tested in test_functional.py",
+    "_bound: 0.8 -> 1.8": "the same in float64; float32 is tested in test_functional.py",
 }
 
 # ------------------------------------------------------------------ ways to be wrong

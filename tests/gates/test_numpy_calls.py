@@ -46,6 +46,8 @@ MEANING = {
             np.sum(x, axis=axis, keepdims=keepdims).shape),
     "log_softmax": lambda x, axis=-1: np.log(shares(x, axis)), "softmax": shares,
     "softmax_cross_entropy": lambda x, t: -np.log(np.take_along_axis(shares(x), t, 1)).mean(),
+    "log_loss": lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p),
+    "sigmoid_cross_entropy": lambda x, t: t * np.logaddexp(0, -x) + (1 - t) * np.logaddexp(0, x),
     "relu": lambda x: np.maximum(x, 0),
     "pad": lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values),
     "scatter_along_axis": put, "scatter_add": scattered, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),

@@ -1,4 +1,4 @@
-"""Layers and losses in a recorded step do what they do eagerly, batch after batch."""
+"""Layers and losses in a compiled step do what they do eagerly, batch after batch."""
 from __future__ import annotations
 
 import copy
@@ -8,11 +8,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.compiler import record
 
 
 def twins(model, loss):
-    """A step of a model, eager and recorded, each with its own copy; both leave gradients behind."""
+    """A step of a model, eager and compiled, each with its own copy."""
     def stepped(model):
         def step(x, y):
             model.zero_grad()
@@ -24,7 +23,7 @@ def twins(model, loss):
             return value
         return step
     other = copy.deepcopy(model)
-    return model, stepped(model), other, record(stepped(other))
+    return model, stepped(model), other, cr.compile(stepped(other))
 
 
 @pytest.mark.parametrize("loss", [
@@ -32,7 +31,7 @@ def twins(model, loss):
     nn.CrossEntropyLoss(ignore_index=1), nn.CrossEntropyLoss(reduction="sum"),
 ], ids=repr)
 def test_steps_agree(loss, rng):
-    model, eager, twin, recorded = twins(nn.Sequential(
+    model, eager, twin, compiled = twins(nn.Sequential(
         nn.Linear(4, 5), nn.BatchNorm1d(5, momentum=None), nn.Tanh(), nn.Dropout(0.3), nn.Linear(5, 3)).double(), loss)
     for i in range(6):
         x = rng.normal(size=(8, 4))
@@ -42,15 +41,17 @@ def test_steps_agree(loss, rng):
         cr.random.seed(i)
         expected = eager(x, y).item()
         cr.random.seed(i)
-        np.testing.assert_allclose(recorded(x, y).item(), expected, rtol=1e-12)
+        np.testing.assert_allclose(compiled(x, y).item(), expected, rtol=1e-12)
+        assert compiled.recordings == 1
         for name, value in model.state_dict().items():
             np.testing.assert_allclose(twin.state_dict()[name], value, rtol=1e-11, atol=1e-13, err_msg=name)
 
 
 @pytest.mark.parametrize("wrong", [3, -1, -100])
 def test_classes_are_checked_at_every_replay(wrong, rng):
-    _, _, _, recorded = twins(nn.Sequential(nn.Linear(4, 3)), nn.CrossEntropyLoss())
+    _, _, _, compiled = twins(nn.Sequential(nn.Linear(4, 3)), nn.CrossEntropyLoss())
     x = rng.normal(size=(8, 4)).astype(np.float32)
-    recorded(x, np.zeros(8, int))
+    for _ in range(3):
+        compiled(x, np.zeros(8, int))
     with pytest.raises(ValueError, match=rf"class {wrong} at \(7,\) is not one of 0 to 2"):
-        recorded(x, np.array([0] * 7 + [wrong]))
+        compiled(x, np.array([0] * 7 + [wrong]))

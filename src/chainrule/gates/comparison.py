@@ -72,22 +72,32 @@ round = gate("round", _round, formula=r"z = \lfloor x \rceil", method=True, out=
              about={"decimals": "int\n    How many; a negative number rounds to tens, hundreds and so on."},
              summary="To so many decimals; a half goes to the even neighbour, as NumPy's does.",
              example=">>> float(cr.round(2.5))\n2.0")
-all = gate("all", lambda x, axis=None, keepdims=False: np.all(x, axis=axis, keepdims=keepdims), numpy=(np.all,),
-           about=ALONG, formula=r"z = \bigwedge x", method=True,
+all = gate("all", lambda x, axis=None, keepdims=False, out=None: np.all(x, axis=axis, keepdims=keepdims, out=out),
+           numpy=(np.all,), out=True, about=ALONG, formula=r"z = \bigwedge x", method=True,
            summary="Whether every element along the axes is true.",
            example=">>> bool(cr.all([True, False]))\nFalse")
-any = gate("any", lambda x, axis=None, keepdims=False: np.any(x, axis=axis, keepdims=keepdims), numpy=(np.any,),
-           about=ALONG, formula=r"z = \bigvee x", method=True, summary="Whether some element along the axes is true.",
+any = gate("any", lambda x, axis=None, keepdims=False, out=None: np.any(x, axis=axis, keepdims=keepdims, out=out),
+           numpy=(np.any,), out=True, about=ALONG, formula=r"z = \bigvee x", method=True,
+           summary="Whether some element along the axes is true.",
            example=">>> bool(cr.any([True, False]))\nTrue")
-argmax = gate("argmax", lambda x, axis=None, keepdims=False: np.argmax(x, axis=axis, keepdims=keepdims),
-              formula=r"z = \arg\max_i x_i", numpy=(np.argmax,), method=True, about=BEST,
+argmax = gate("argmax", lambda x, axis=None, keepdims=False, out=None: np.argmax(x, axis, out, keepdims=keepdims),
+              formula=r"z = \arg\max_i x_i", numpy=(np.argmax,), method=True, about=BEST, out=True,
               summary="The index of the largest element; the first of them where there is a tie.",
               example=">>> int(cr.argmax([1.0, 3.0, 2.0]))\n1")
-argmin = gate("argmin", lambda x, axis=None, keepdims=False: np.argmin(x, axis=axis, keepdims=keepdims),
-              formula=r"z = \arg\min_i x_i", numpy=(np.argmin,), method=True, about=BEST,
+argmin = gate("argmin", lambda x, axis=None, keepdims=False, out=None: np.argmin(x, axis, out, keepdims=keepdims),
+              formula=r"z = \arg\min_i x_i", numpy=(np.argmin,), method=True, about=BEST, out=True,
               summary="The index of the smallest element; the first of them where there is a tie.",
               example=">>> int(cr.argmin([1.0, 3.0, 2.0]))\n0")
-argsort = gate("argsort", lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"), numpy=(np.argsort,),
+
+
+def _argsort(x: Any, axis: int | None = -1, out: Any = None) -> Any:
+    order = np.argsort(x, axis=axis, kind="stable")
+    if out is not None:
+        np.copyto(out, order)
+    return order if out is None else out
+
+
+argsort = gate("argsort", _argsort, numpy=(np.argsort,), out=True,
                formula=r"z = \pi,\; x_{\pi_1} \le x_{\pi_2} \le \dots", method=True,
                about={"axis": "int or None\n    Along which axis; None for the flattened array."},
                summary="The indices that put the elements in order; equal ones keep theirs.",

@@ -117,12 +117,13 @@ def _sigmoid(x: Any, out: Any = None) -> Any:
 
 sigmoid = gate(
     "sigmoid", _sigmoid, (lambda dz, z, x: dz * (z * (1 - z)),), formula="z = 1/(1 + e^{-x})", partials=("z(1-z)",),
-    method=True, out=True, summary="The logistic function, from 0 to 1. No argument is too large for it.",
+    method=True, out=True, parts=lambda x: reciprocal(exp(0.0 - x) + 1),
+    summary="The logistic function, from 0 to 1. No argument is too large for it.",
     example=">>> float(cr.sigmoid(0.0))\n0.5")
 relu = gate(
     "relu", lambda x, out=None: np.maximum(x, 0, out=out), (lambda dz, z, x: dz * (z > 0),),
     formula=r"z = \max(x, 0)", partials=("[x > 0]",), method=True, out=True, ties="0 at x = 0",
-    summary="The rectified linear unit: the argument where it is positive, else 0.",
+    parts=lambda x: maximum(x, 0), summary="The rectified linear unit: the argument where it is positive, else 0.",
     source="Nair and Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML 2010",
     example=">>> float(cr.relu(-3.0))\n0.0")
 
@@ -133,7 +134,8 @@ def _softplus(x: Any) -> Any:
 
 softplus = gate(
     "softplus", _softplus, (lambda dz, z, x: dz * sigmoid(x),), formula=r"z = \ln(1 + e^x)", partials=(r"\sigma(x)",),
-    method=True, summary="A smooth form of relu; exact for arguments of any size.",
+    method=True, parts=lambda x: maximum(x, 0) + log1p(exp(0.0 - abs(x))),
+    summary="A smooth form of relu; exact for arguments of any size.",
     source="Dugas et al., Incorporating Second-Order Functional Knowledge, NIPS 2000",
     example=">>> round(float(cr.softplus(0.0)), 6)\n0.693147")
 logaddexp = gate(
@@ -160,8 +162,8 @@ def _rational(x: Any, tables: tuple[tuple[float, ...], tuple[float, ...]]) -> An
 
 
 def _polynomial(x: Any, table: tuple[float, ...]) -> Any:
-    y = x * 0 + table[0]
-    for coefficient in table[1:]:
+    y = table[0] * x + table[1]
+    for coefficient in table[2:]:
         y = y * x + coefficient
     return y
 
@@ -173,15 +175,22 @@ def _erf(x: Any) -> Any:
     return np.copysign(np.where(size < 0.46875, near * _rational(near * near, _NEAR), far), x)
 
 
+def _parts_of_erf(x: Any) -> Any:
+    size = minimum(abs(x), 6.0)
+    near = clip(x, -0.5, 0.5)
+    far = 1 - exp(-(size * size)) * _rational(size, _FAR)
+    return where(less(size, 0.46875), near * _rational(near * near, _NEAR), far * sign(x))
+
+
 erf = gate(
     "erf", _erf, (lambda dz, z, x: dz * (2 / root(pi) * exp(-x * x)),),
     formula=r"z = \frac{2}{\sqrt\pi} \int_0^x e^{-t^2} dt", partials=(r"\frac{2}{\sqrt\pi} e^{-x^2}",), method=True,
-    summary="The error function, to the precision of its argument.",
+    parts=_parts_of_erf, summary="The error function, to the precision of its argument.",
     source="Cody, Rational Chebyshev Approximations for the Error Function, Math. Comp. 23, 1969",
     example=">>> round(float(cr.erf(1.0)), 6)\n0.842701")
 
 # ------------------------------------------------------------------ sizes, choices
-abs = gate(
+abs: Gate = gate(
     "abs", np.absolute, (lambda dz, z, x: dz * sign(x),), formula="z = |x|", partials=(r"\operatorname{sign} x",),
     method=True, ties="0 at x = 0", numpy=(np.fabs,), summary="The absolute value.",
     example=">>> float(cr.abs(-3.0))\n3.0")
@@ -189,7 +198,7 @@ sign: Gate = gate(
     "sign", np.sign, (lambda dz, z, x: dz * 0,), formula=r"z = \operatorname{sign} x", partials=("0",), method=True,
     ties="0 everywhere, also at the step", summary="-1, 0 or 1.", example=">>> float(cr.sign(-3.0))\n-1.0")
 # A tie shares the gradient equally. Halving after the comparison keeps the dtype: bool * 0.5 would be a float64.
-maximum = gate(
+maximum: Gate = gate(
     "maximum", np.maximum, (lambda dz, z, x, y: dz * greater(x, y) + dz * equal(x, y) / 2,
                             lambda dz, z, x, y: dz * less(x, y) + dz * equal(x, y) / 2),
     formula=r"z = \max(x, y)", partials=("[x > y]", "[x < y]"), shapes=PAIR, ties="1/2 to each where x = y",
@@ -229,21 +238,41 @@ clip = gate(
     partials=(r"[a \le x \le b]", "[x < a]", "[x > b]"), shapes="three shapes that broadcast; None for no bound",
     ties="at a bound, 1 with respect to x and 0 with respect to the bound", numpy=(np.clip,),
     summary="The argument, kept between two bounds.", example=">>> float(cr.clip(3.0, -1.0, 1.0))\n1.0")
+
+
+def _where(condition: Any, x: Any, y: Any, out: Any = None) -> Any:
+    if out is None:
+        return np.where(condition, x, y)
+    np.copyto(out, y)
+    np.copyto(out, x, where=condition if np.asarray(condition).dtype == bool else np.not_equal(condition, 0))
+    return out
+
+
 where: Gate = gate(
-    "where", lambda condition, x, y: np.where(condition, x, y),
+    "where", _where,
     (None, lambda dz, z, c, x, y: where(c, dz, 0), lambda dz, z, c, x, y: where(c, 0, dz)),
     formula=r"z = c \,?\, x : y", partials=("", "[c]", r"[\neg c]"), shapes="three shapes that broadcast",
-    numpy=(np.where,), summary="""The second argument where the first is true, else the third.
+    numpy=(np.where,), out=True, summary="""The second argument where the first is true, else the third.
 
 A branch that is not taken receives the gradient 0; if its own derivative is infinite, 0 · ∞ is NaN all the same. Make
 the argument safe inside the branch as well: ``where(x > 0, log(where(x > 0, x, 1)), 0)``.""",
     example=">>> cr.where([True, False], 1.0, 2.0)\narray([1., 2.])")
 
 # ------------------------------------------------------------------ the same value, otherwise kept
+
+
+def _cast(x: Any, dtype: Any, out: Any = None) -> Any:
+    if out is None:
+        return np.asarray(x).astype(dtype)
+    np.copyto(out, x, casting="unsafe")
+    return out
+
+
 cast = gate(
-    "cast", lambda x, dtype: np.asarray(x).astype(dtype),
+    "cast", _cast,
     (lambda dz, z, x, dtype: dz if z.dtype.kind == "f" else dz * 0,), formula="z = x",
-    partials=("1",), summary="The argument in another floating-point dtype; its gradient comes back in its own.",
+    partials=("1",), out=True,
+    summary="The argument in another floating-point dtype; its gradient comes back in its own.",
     about={"dtype": "dtype\n    Of floating-point numbers; `Tensor.astype` also makes integers, which are constants."},
     example=">>> cr.cast([1.5], 'float32')\narray([1.5], dtype=float32)")
 detach = gate(

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..gate import gate, stands_for
 from .comparison import ALONG, equal
-from .elementwise import multiply, where
-from .reduction import _spread, _sum
-from .shaping import expand_dims, reshape, swapaxes
+from .elementwise import multiply, sqrt, square, where
+from .reduction import _spread, _sum, sum
+from .shaping import expand_dims, reshape, swapaxes, transpose
 
 __all__ = ["dot", "einsum", "linear", "matmul", "norm2"]
 
@@ -97,10 +97,15 @@ def _d_weight(dz: Any, z: Any, x: Any, w: Any, b: Any = None) -> Any:
     return dz.T @ x
 
 
+def _parts_of_linear(x: Any, w: Any, b: Any = None) -> Any:
+    z = matmul(x, transpose(w))
+    return z if b is None else z + b
+
+
 linear = gate(
     "linear", _linear, (lambda dz, z, x, w, b=None: dz @ w, _d_weight, lambda dz, z, x, w, b=None: dz),
     formula=r"Z = X\,W^T + b", partials=(r"dZ\,W", r"dZ^T X", r"\sum dZ"), out=True,
-    shapes="x (..., inputs), w (outputs, inputs), b (outputs,) or None",
+    parts=_parts_of_linear, shapes="x (..., inputs), w (outputs, inputs), b (outputs,) or None",
     summary="The affine map of a layer, with one row of `w` for each output.",
     example=">>> cr.linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0]]), np.array([0.5]))\narray([11.5])")
 
@@ -163,8 +168,37 @@ def _d_einsum(dz: Any, z: Any, wanted: list[bool], *operands: Any, subscripts: s
     return gradients
 
 
+def _contracted(*operands: Any, subscripts: str, out: Any = None) -> Any:
+    z = np.einsum(subscripts, *operands, out=out)
+    return z if out is None else out
+
+
+_contraction = gate(
+    "contraction", _contracted, out=True, formula=r"z = \sum \prod_k x_k",
+    about={"subscripts": "str\n    One letter for each axis of each operand, and an arrow."},
+    summary="One or two operands of `einsum`, in new memory.",
+    example=">>> cr.GATES['contraction'](np.ones((2, 3)), subscripts='ij->i')\narray([3., 3.])")
+
+
+def _parts_of_einsum(*operands: Any, subscripts: str) -> Any:
+    """Two operands at a time, in the order that NumPy finds best."""
+    terms, result, _ = _spelled(*_terms(subscripts, len(operands)), operands)
+    if len(terms) == 1 and set(terms[0]) == set(result):
+        return NotImplemented                                      # a view
+    rest = list(zip(terms, operands, strict=True))
+    shapes = [np.broadcast_to(np.zeros(()), x.shape) for x in operands]
+    for taken in np.einsum_path(f"{','.join(terms)}->{result}", *shapes, optimize="greedy")[0][1:]:
+        pair = [rest.pop(i) for i in sorted(taken, reverse=True)][::-1]
+        needed = set(result).union(*(term for term, _ in rest))
+        names = "".join(dict.fromkeys("".join(term for term, _ in pair)))
+        target = "".join(i for i in names if i in needed) if rest else result
+        z = _contraction(*[x for _, x in pair], subscripts=f"{','.join(term for term, _ in pair)}->{target}")
+        rest.append((target, z))
+    return rest[0][1]
+
+
 _einsum_gate = gate(
-    "einsum", _einsum, joint=_d_einsum, view=True, formula=r"z = \sum \prod_k x_k",
+    "einsum", _einsum, joint=_d_einsum, view=True, parts=_parts_of_einsum, formula=r"z = \sum \prod_k x_k",
     partials=(r"\sum dz \prod_{j \ne k} x_j",),
     about={"subscripts": "str\n    One letter for each axis of each operand, as `numpy.einsum` takes them."},
     summary="Products of elements summed over the indices that the result does not name.",
@@ -214,5 +248,6 @@ def _d_norm2(dz: Any, z: Any, x: Any, axis: Any = None, keepdims: bool = False) 
 
 norm2 = gate(
     "norm2", _norm2, (_d_norm2,), formula=r"z = \sqrt{\sum_i x_i^2}", partials=("x/z",), about=ALONG,
+    parts=lambda x, axis=None, keepdims=False: sqrt(sum(square(x), axis=axis, keepdims=keepdims)),
     ties="0 at x = 0", summary="The Euclidean length along axes; `chainrule.linalg.norm` has the other norms.",
     example=">>> float(cr.linalg.norm([3.0, 4.0]))\n5.0")

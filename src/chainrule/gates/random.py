@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..gate import gate
+from .comparison import less
+from .elementwise import cast, cos, log1p, sin, sqrt
+from .shaping import concatenate, reshape
 
 __all__ = ["philox_bernoulli", "philox_normal", "philox_uniform"]
 
@@ -73,12 +76,26 @@ philox_uniform = gate(
     "philox_uniform", _uniform, out=True, about=DRAW, shapes=WHERE, formula=r"z \sim U[0, 1)",
     summary="Uniform numbers in [0, 1): the multiples of 2⁻²⁴ (float32) or 2⁻⁵³ (float64).",
     example=">>> cr.philox_uniform(0, 0, 0, shape=(2,)).dtype\ndtype('float32')")
+
+
+def _parts_of_normal(seed: Any, stream: Any, position: Any, *, shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
+    n = _size(shape)
+    u = philox_uniform(seed, stream, position, shape=(2, (n + 1) // 2), dtype=dtype)
+    radius, angle = sqrt(-2 * log1p(-u[0])), (2 * pi) * u[1]
+    return reshape(concatenate([radius * cos(angle), radius * sin(angle)])[:n], shape=shape)
+
+
+def _parts_of_bernoulli(seed: Any, stream: Any, position: Any, p: Any, *, shape: tuple[int, ...],
+                        dtype: Any = np.float32) -> Any:
+    return cast(less(philox_uniform(seed, stream, position, shape=shape, dtype=dtype), p), dtype=dtype)
+
+
 philox_normal = gate(
-    "philox_normal", _normal, about=DRAW, shapes=WHERE, formula=r"z \sim N(0, 1)",
+    "philox_normal", _normal, parts=_parts_of_normal, about=DRAW, shapes=WHERE, formula=r"z \sim N(0, 1)",
     source="Box and Muller, A Note on the Generation of Random Normal Deviates, Ann. Math. Stat. 29, 1958",
     summary="Standard normal numbers by the Box–Muller transform of uniform ones.",
     example=">>> cr.philox_normal(0, 0, 0, shape=(2,)).shape\n(2,)")
 philox_bernoulli = gate(
-    "philox_bernoulli", _bernoulli, about=DRAW, shapes=WHERE, formula=r"z \sim B(p)",
+    "philox_bernoulli", _bernoulli, parts=_parts_of_bernoulli, about=DRAW, shapes=WHERE, formula=r"z \sim B(p)",
     summary="Ones with probability `p`, else zeros.",
     example=">>> cr.philox_bernoulli(0, 0, 0, 1.0, shape=(2,))\narray([1., 1.], dtype=float32)")

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..gate import gate
 from .comparison import ALONG, equal
-from .elementwise import cast, exp, where
-from .shaping import broadcast_to, concatenate, expand_dims, flip, moveaxis, reshape
+from .elementwise import cast, clip, exp, log, maximum, sqrt, square, where
+from .shaping import broadcast_to, concatenate, expand_dims, flip, moveaxis, reshape, squeeze
 
 __all__ = ["cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax", "std", "sum", "sum_to", "var"]
 
@@ -40,9 +40,10 @@ def _ones(n: int, dtype: Any) -> Any:
 
 
 def _sum(x: Any, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
-    if axis in (1, -1) and out is None and x.ndim == 2 and x.shape[1] <= 64 and x.dtype.char in "fd":
-        z = np.dot(x, _ones(x.shape[1], x.dtype))                  # short rows: 3 times faster so
-        return z[:, None] if keepdims else z
+    if axis in (1, -1) and x.ndim == 2 and x.shape[1] <= 64 and x.dtype.char in "fd":
+        z = None if out is None else out[:, 0] if keepdims else out
+        z = np.dot(x, _ones(x.shape[1], x.dtype), out=z)           # short rows: 3 times faster so
+        return out if out is not None else z[:, None] if keepdims else z
     return np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
 
 
@@ -107,7 +108,8 @@ def _d_mean(dz: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) 
 
 mean = gate(
     "mean", _mean, (_d_mean,), formula=r"z = \frac1n \sum_i x_i", partials=("1/n",), about=ALONG, numpy=(np.mean,),
-    method=True, out=True, summary="The mean along axes.", example=">>> float(cr.mean([1.0, 2.0, 3.0]))\n2.0")
+    method=True, out=True, parts=lambda x, axis=None, keepdims=False: sum(x, axis, keepdims) / _count(x, axis),
+    summary="The mean along axes.", example=">>> float(cr.mean([1.0, 2.0, 3.0]))\n2.0")
 
 
 def _var(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -119,9 +121,15 @@ def _d_var(dz: Any, z: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims
     return _spread(dz, x, axis, keepdims) * 2 / (_count(x, axis) - ddof) * away
 
 
+def _parts_of_var(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    away = x - mean(x, axis=axis, keepdims=True)
+    count = _count(x, axis) - ddof
+    return sum(square(away), axis=axis, keepdims=keepdims) / (count if count > 0 else 0)
+
+
 var = gate(
     "var", _var, (_d_var,), formula=r"z = \frac{1}{n - d} \sum_i (x_i - \bar x)^2", about=MOMENT, method=True,
-    partials=(r"\frac{2}{n-d} (x - \bar x)",), numpy=(np.var,),
+    partials=(r"\frac{2}{n-d} (x - \bar x)",), numpy=(np.var,), parts=_parts_of_var,
     summary="The variance along axes.",
     example=">>> float(cr.var([1.0, 3.0]))\n1.0")
 
@@ -139,6 +147,7 @@ def _d_std(dz: Any, z: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims
 std = gate(
     "std", _std, (_d_std,), formula=r"z = \sqrt{\frac{1}{n - d} \sum_i (x_i - \bar x)^2}", about=MOMENT, method=True,
     partials=(r"\frac{x - \bar x}{(n-d)\,z}",), numpy=(np.std,), ties="0 where all elements are equal",
+    parts=lambda x, axis=None, ddof=0, keepdims=False: sqrt(var(x, axis, ddof, keepdims)),
     summary="The standard deviation along axes.", example=">>> float(cr.std([1.0, 3.0]))\n1.0")
 
 # ------------------------------------------------------------------ extremes and products
@@ -225,9 +234,20 @@ def _d_logsumexp(dz: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = Fa
     return _spread(dz, x, axis, keepdims) * exp(x - where(equal(z, -np.inf), 0, z))
 
 
+def _parts_of_logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    if not x.size:
+        return sum(x, axis=axis, keepdims=keepdims) - np.inf
+    top = max(x, axis=axis, keepdims=True)
+    least = float(np.finfo(x.dtype).min) if x.dtype.kind == "f" else None
+    finite = top if least is None else clip(top, least, -least)    # ∞ - ∞ would be NaN
+    total = sum(exp(x - finite), axis=axis, keepdims=True)
+    z = log(maximum(total, 1)) + top                               # less than 1 only where all elements are -∞
+    return z if keepdims or not x.ndim else squeeze(z, axis=axis)
+
+
 logsumexp = gate(
     "logsumexp", _logsumexp, (_d_logsumexp,), formula=r"z = \ln \sum_i e^{x_i}", partials=("e^{x_i - z}",),
-    about=ALONG, method=True, ties="0 where all elements are -∞",
+    about=ALONG, method=True, ties="0 where all elements are -∞", parts=_parts_of_logsumexp,
     summary="The logarithm of a sum of exponentials. No argument is too large for it.",
     example=">>> round(float(cr.logsumexp([1000.0, 1000.0])), 6)\n1000.693147")
 
@@ -238,10 +258,17 @@ def _log_softmax(x: Any, axis: Axis = -1, out: Any = None) -> Any:
         return np.subtract(z, np.log(_sum(np.exp(z), axis, keepdims=True)), out=out)
 
 
+def _parts_of_log_softmax(x: Any, axis: Axis = -1) -> Any:
+    if not x.size:
+        return exp(x)
+    z = x - max(x, axis=axis, keepdims=True)
+    return z - log(sum(exp(z), axis=axis, keepdims=True))
+
+
 log_softmax = gate(
     "log_softmax", _log_softmax, (lambda dz, z, x, axis=-1: dz - exp(z) * sum(dz, axis=axis, keepdims=True),),
     formula=r"z_i = x_i - \ln \sum_j e^{x_j}", partials=(r"\delta_{ij} - e^{z_j}",), method=True, out=True,
-    about=SCORES,
+    about=SCORES, parts=_parts_of_log_softmax,
     summary="The logarithm of softmax. No score is too large for it.",
     example=">>> cr.log_softmax([0.0, 0.0]).round(6)\narray([-0.693147, -0.693147])")
 
@@ -252,8 +279,15 @@ def _softmax(x: Any, axis: Axis = -1) -> Any:
     return z
 
 
+def _parts_of_softmax(x: Any, axis: Axis = -1) -> Any:
+    if not x.size:
+        return exp(x)
+    z = exp(x - max(x, axis=axis, keepdims=True))
+    return z / sum(z, axis=axis, keepdims=True)
+
+
 softmax = gate(
     "softmax", _softmax, (lambda dz, z, x, axis=-1: z * (dz - sum(dz * z, axis=axis, keepdims=True)),),
     formula=r"z_i = e^{x_i} / \sum_j e^{x_j}", partials=(r"z_i (\delta_{ij} - z_j)",), method=True, about=SCORES,
-    summary="Probabilities from scores, along an axis. No score is too large for it.",
+    parts=_parts_of_softmax, summary="Probabilities from scores, along an axis. No score is too large for it.",
     example=">>> cr.softmax([0.0, 0.0])\narray([0.5, 0.5])")

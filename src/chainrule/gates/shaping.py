@@ -83,10 +83,23 @@ flip: Gate = gate(
     "flip", lambda x, axis=None: np.flip(x, axis), (lambda dz, z, x, axis=None: flip(dz, axis=axis),),
     formula="z_i = x_{n-1-i}", partials=("1",), view=True, numpy=(np.flip,), about={"axis": AXES},
     summary="The elements in the opposite order along the axes.", example=">>> cr.flip([1.0, 2.0])\narray([2., 1.])")
+
+
+def _parts_of_roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return reshape(_parts_of_roll(reshape(x, shape=(-1,)), int(np.sum(shift)), 0), shape=x.shape)
+    for by, along in zip(*(a.ravel().tolist() for a in np.broadcast_arrays(shift, axis)), strict=True):
+        length = x.shape[along]
+        cut = length - by % length if length else 0
+        before = (slice(None),) * (along % len(x.shape))
+        x = _concatenate(x[(*before, slice(cut, None))], x[(*before, slice(cut))], axis=along)
+    return x
+
+
 roll: Gate = gate(
     "roll", lambda x, shift, axis=None: np.roll(x, shift, axis),
     (lambda dz, z, x, shift, axis=None: roll(dz, shift=_opposite(shift), axis=axis),),
-    formula=r"z_i = x_{(i-s) \bmod n}", partials=("1",), numpy=(np.roll,),
+    formula=r"z_i = x_{(i-s) \bmod n}", partials=("1",), numpy=(np.roll,), parts=_parts_of_roll,
     about={"shift": "int or tuple of int\n    By how many places.",
            "axis": "int, tuple of int or None\n    Along which axes; None rolls the flattened array."},
     summary="Moved along the axes; what leaves at one end enters at the other.",
@@ -259,9 +272,20 @@ def _unpad(dz: Any, z: Any, x: Any, pad_width: Any, constant_values: float = 0) 
     return dz[tuple(slice(a, a + n) for (a, _), n in zip(_widths(pad_width, len(x.shape)), x.shape, strict=True))]
 
 
+def _padded(x: Any, pad_width: Any, constant_values: Any = 0, out: Any = None) -> Any:
+    if out is None:
+        return np.pad(x, pad_width, constant_values=constant_values)
+    if np.ndim(constant_values):                       # one for each side, as NumPy takes them too
+        np.copyto(out, np.pad(x, pad_width, constant_values=constant_values))
+        return out
+    out[...] = constant_values
+    out[tuple(slice(a, a + n) for (a, _), n in zip(_widths(pad_width, np.ndim(x)), np.shape(x), strict=True))] = x
+    return out
+
+
 _pad = gate(
-    "pad", lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), (_unpad,),
-    formula="z = [c, x, c]", partials=("1",), summary="A margin of one value around an array.",
+    "pad", _padded, (_unpad,),
+    formula="z = [c, x, c]", partials=("1",), out=True, summary="A margin of one value around an array.",
     about={"pad_width": "int, (before, after) or one such pair per axis\n    How wide the margin is.",
            "constant_values": "float\n    What fills it."},
     example=">>> cr.pad([1.0, 2.0], 1)\narray([0., 1., 2., 0.])")

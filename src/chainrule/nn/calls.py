@@ -1,6 +1,7 @@
 """The by-hand style: `forward` on plain arrays, and the way back through each call.
 
-The cache belongs to the call, not to the layer, so a layer that is used twice is right both times.
+The cache belongs to the call, not to the layer, so a layer that is used twice is right both times. While a step is
+recorded, tensors stand for its arrays (`Observer.is_array`): they are treated as arrays, and their values never read.
 """
 from __future__ import annotations
 
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..mode import mode, no_grad, setting
+from ..mode import mode, no_grad, recorder, setting
 from ..reverse import accumulate, history, pullback
+from ..state import reach
 from ..tensor import Tensor
 
 if TYPE_CHECKING:
     from .layer import Layer
 
-__all__ = ["Call", "Calls", "by_hand", "run", "run_back"]
+__all__ = ["Call", "Calls", "by_hand", "is_value", "leaf", "raw", "run", "run_back"]
 
 MOST_CALLS = 1_000                   #: how many calls a layer keeps for `backward`
 MOST_BYTES = 256 * 2**20             #: and how much memory they may hold
@@ -43,7 +45,7 @@ class Call:
                             "(1.0 instead of 1, or .astype(float))")
         seeds: dict[Tensor, Any] = {}
         for z, d in self._paired(self.result, dout):
-            d = np.ones(z.shape, z.dtype) if d is None else np.asarray(_value(d), z.dtype)
+            d = np.ones(z.shape, z.dtype) if d is None else raw(d, z.dtype)
             if d.shape != z.shape:
                 raise ValueError(f"{self.name}.backward: dout has shape {d.shape}, but forward returned {z.shape}")
             if z.tracked:
@@ -80,8 +82,8 @@ class Calls:
     def keep(self, call: Any) -> None:
         """Keep a call. The first after a backward begins a new pass, and drops what is left of the old one."""
         if self.went_back:
-            self.kept.clear()
-            self.bytes, self.went_back = 0, False
+            self.forget()
+            self.went_back = False
         self.kept.append(call)
         self.bytes += call.size
         most_calls, most_bytes = self.most or (MOST_CALLS, MOST_BYTES)
@@ -94,6 +96,11 @@ class Calls:
         self.bytes -= call.size
         return call
 
+    def forget(self) -> None:
+        """Drop all calls."""
+        self.kept.clear()
+        self.bytes = 0
+
     def __copy__(self) -> Calls:
         twin = Calls(self.most)
         twin.kept, twin.bytes, twin.went_back = self.kept.copy(), self.bytes, self.went_back
@@ -102,7 +109,8 @@ class Calls:
 
 def run(layer: Layer, inputs: tuple[Any, ...], options: dict[str, Any], record: bool = True) -> tuple[Any, Call | None]:
     """Run a layer on plain values; return its result as plain values, and the call if it was recorded."""
-    if any(isinstance(x, np.ndarray) for x in options.values()):
+    step = recorder()
+    if any(isinstance(x, np.ndarray | Tensor) for x in options.values()):
         bound = inspect.signature(layer.forward).bind(*inputs, **options)
         inputs, options = bound.args, bound.kwargs
     numbers = all(isinstance(x, int | float) for x in inputs)
@@ -111,7 +119,7 @@ def run(layer: Layer, inputs: tuple[Any, ...], options: dict[str, Any], record: 
     with setting(record=record):
         dtype = layer._dtype()
         for place, x in enumerate(inputs):
-            t = layer._leaf(x, place, numbers)
+            t = layer._leaf(x if step is None else leaf(x), place, numbers)
             if isinstance(t, Tensor) and t.dtype.kind == "f" and not layer.is_constant(place):
                 if record:
                     t.requires_grad = True
@@ -128,8 +136,9 @@ def by_hand(forward: Callable[..., Any]) -> Callable[..., Any]:
     """Let a `forward` that is written with tensors serve plain values too, when it is called from outside any layer."""
     @functools.wraps(forward)
     def wrapped(self: Layer, *inputs: Any, **options: Any) -> Any:
-        if mode.inside or any(isinstance(x, Tensor) for x in (*inputs, *options.values())):
+        if mode.inside or not all(map(is_value, (*inputs, *options.values()))):
             return forward(self, *inputs, **options)
+        reach(self)
         if self.is_handwritten:
             return lowered(forward(self, *inputs, **options), all(isinstance(x, int | float) for x in inputs))
         record = mode.record and self.training
@@ -154,14 +163,34 @@ def lowered(result: Any, numbers: bool = False) -> Any:
     if isinstance(result, tuple | list):
         parts = [lowered(z, numbers) for z in result]
         return parts if isinstance(result, list) else tuple(parts)
-    value = _value(result)
+    step = recorder()
+    if step is not None and isinstance(result, Tensor):
+        return step.lowered(result)
+    value = result.array if isinstance(result, Tensor) else result
     if not isinstance(value, np.ndarray | np.generic):
         return value
     return np.array(value) if value.ndim else value.item() if numbers else np.asarray(value)[()]
 
 
-def _value(x: Any) -> Any:
-    return x.array if isinstance(x, Tensor) else x
+def is_value(x: Any) -> bool:
+    """Tell whether something is no tensor, or one that stands for an array in a step that is being recorded."""
+    if not isinstance(x, Tensor):
+        return True
+    step = recorder()
+    return step is not None and step.is_array(x)
+
+
+def leaf(x: Any) -> Any:
+    """Return a leaf of its own for what stands for an array in a step that is being recorded; all else as it is."""
+    return Tensor(x) if isinstance(x, Tensor) and is_value(x) else x
+
+
+def raw(x: Any, dtype: Any = None) -> Any:
+    """Return something as an array, perhaps in another dtype; in a step that is being recorded, as a tensor."""
+    if isinstance(x, Tensor) and recorder() is not None:
+        x = Tensor(x)
+        return x if dtype is None or x.dtype == dtype else x.astype(dtype)
+    return np.asarray(x.array if isinstance(x, Tensor) else x, dtype)
 
 
 def _tensors(result: Any) -> list[Tensor]:

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..mode import mode, tick
-from ..state import given
+from ..mode import mode, recorder, tick
+from ..state import reach, touch
 from ..tensor import Tensor, as_tensor
 from .calls import MOST_BYTES, MOST_CALLS, Calls, by_hand, run, run_back
 from .opaque import handwritten
@@ -94,6 +94,11 @@ class Layer:
             if value.dtype.kind == "f" and (self._first is None or self._first is self.__dict__.get(name)):
                 self.__dict__["_first"] = value
         self.__dict__[name] = value
+        touch()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        touch()
 
     def _registry(self, kind: str) -> dict[Any, Any]:
         return self.__dict__.setdefault(kind, {})        # type: ignore[no-any-return]
@@ -127,7 +132,9 @@ class Layer:
         if not within:
             mode.inside = True
         if mode.symbolic:
-            given(self, "training")                      # a recorded step takes it for granted
+            reach(self)
+            inputs = tuple([self._recast(x, self.is_constant(place)) for place, x in enumerate(inputs)])
+            options = {name: self._recast(x, name in self.constants) for name, x in options.items()}
         try:
             first = self._first
             dtype = None if first is None else first.array.dtype
@@ -141,6 +148,7 @@ class Layer:
             if self._pre_hooks:
                 for pre_hook in list(self._pre_hooks.values()):
                     changed = pre_hook(self, inputs)
+                    _hooked(pre_hook, changed)
                     if changed is not None:
                         inputs = changed if isinstance(changed, tuple) else (changed,)
             if self.is_handwritten:
@@ -150,6 +158,7 @@ class Layer:
             if self._hooks:
                 for hook in list(self._hooks.values()):
                     changed = hook(self, inputs, result)
+                    _hooked(hook, changed)
                     if changed is not None:
                         result = changed
             return result
@@ -237,11 +246,12 @@ class Layer:
 
     @property
     def _calls(self) -> Calls:
-        """The by-hand calls that can still be gone back through."""
+        """The by-hand calls that can still be gone back through; in a recorded step, those of that step."""
         found = self.__dict__.get("_by_hand")
         if found is None:
             found = self.__dict__["_by_hand"] = Calls()
-        return found
+        step = recorder()
+        return found if step is None else step.calls(found)
 
     # ------------------------------------------------------------------ what goes in
     def is_constant(self, place: int) -> bool:
@@ -276,16 +286,24 @@ class Layer:
         if not constant and x.dtype.kind in "biuf":
             wanted = dtype if dtype is not None or x.dtype.kind != "f" else self._dtype()
             if wanted is not None and wanted != x.dtype:
-                return Tensor.of(x.astype(wanted))
+                return Tensor(x, dtype=wanted)
         return as_tensor(x)
+
+    def _recast(self, x: Any, constant: bool) -> Any:
+        """Take a tensor that stands for an array in a step that is being recorded as the array would be taken."""
+        step = recorder()
+        if step is None or constant or not isinstance(x, Tensor) or x.dtype.kind != "f" or not step.is_array(x):
+            return x
+        wanted = self._dtype()
+        return x if wanted is None or wanted == x.dtype else x.astype(wanted)
 
     def _leaf(self, x: Any, place: int, numbers: bool) -> Any:
         """Turn one input of a by-hand call into a tensor of the caller's dtype."""
         if isinstance(x, NUMBERS):
             return Tensor(float(x)) if numbers and not isinstance(x, bool) else x
-        if isinstance(x, Tensor) or (not isinstance(x, VALUES) and not hasattr(x, "__array__")):
+        if not isinstance(x, (Tensor, *VALUES)) and not hasattr(x, "__array__"):
             return x
-        t = Tensor(x)
+        t = x if isinstance(x, Tensor) else Tensor(x)
         if t.dtype.kind in "biu" and not self.is_constant(place):
             return t if self._first is None else t.astype(self._first.dtype)
         return t
@@ -468,6 +486,7 @@ class Layer:
 
     def _register(self, kind: str, hook: Callable[..., Any]) -> Callable[[], None]:
         hooks, key = self._registry(kind), tick()
+        touch()
         hooks[key] = hook
         return lambda: hooks.pop(key, None) and None
 
@@ -630,6 +649,13 @@ def _line(layer: Layer) -> str:
     return repr(layer).split("\n")[0].rstrip("(")
 
 
+def _hooked(hook: Callable[..., Any], answer: Any) -> None:
+    """Tell a recorder what a hook returned."""
+    step = recorder()
+    if step is not None:
+        step.hooked(hook, answer)
+
+
 def _locate(error: Exception, layer: Layer, outermost: bool) -> None:
     """Say in an error which layer of the model it happened in: ``model.2 Linear(100 → 10): …``."""
     trail = error.__dict__.setdefault("_layers", [])
@@ -640,7 +666,7 @@ def _locate(error: Exception, layer: Layer, outermost: bool) -> None:
     inner = trail[0]
     path = next((path for path, found in layer.named_layers("model") if found is inner), "")
     place = f"{path} {_line(inner)}" if path not in ("", "model") else _line(inner)
-    if isinstance(error, TypeError | ValueError) and len(error.args) == 1:
+    if isinstance(error, TypeError | ValueError) and len(error.args) == 1 and not hasattr(error, "place"):
         error.args = (f"{place}: {error.args[0]}",)
     else:
         error.add_note(f"in {place}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mode import mode, no_grad
-from ..state import given, read, write
+from ..state import given, reach, read, write
 from ..tensor import Tensor
 from .blocks import blocks
 from .parameters import collected
@@ -99,6 +99,7 @@ class ExponentialMovingAverage:
             While the averages are applied.
         """
         self._not_applied("update")
+        reach(self)
         write(self, "updates", read(self, "updates") + 1)
         keep = read(self, "decay")
         if given(self, "warmup"):

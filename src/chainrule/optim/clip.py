@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import gates as g
 from ..linalg import norm
-from ..mode import mode, no_grad
-from ..state import read, write
+from ..mode import no_grad, recorder
+from ..state import write
 from ..tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
@@ -57,9 +57,10 @@ def get_total_norm(tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite:
         norms = [norm(g.reshape(t, shape=(-1,)), p) for t in _listed(tensors) if t.size]
         total = norm(g.stack(norms), p) if len(norms) > 1 else norms[0] if norms else Tensor(np.float32(0))
     if error_if_nonfinite:
-        if mode.symbolic:
-            raise TypeError("error_if_nonfinite=True looks at the norm, which a recorded step cannot do; return the "
-                            "norm from the step, and look at it there")
+        step = recorder()
+        if step is not None:
+            step.refuse("error_if_nonfinite=True looks at the norm, which a recorded step cannot do; return the norm "
+                        "from the step, and look at it there")
         if not np.isfinite(total.array):
             raise FloatingPointError(f"the norm of order {p:g} of the gradients is {total.item()}, so they cannot be "
                                      "clipped. `with chainrule.detect_anomaly():` names the gate in which it began; "
@@ -98,7 +99,7 @@ def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Any)
     with no_grad():
         factor = g.minimum(limit / (total_norm + 1e-6), 1)           # no branch: a recorded step may clip or not
         for p in _listed(parameters):
-            gradient = read(p, "gradient")
+            gradient = p.grad
             if gradient is not None:
                 write(p, "gradient", gradient * g.cast(factor, dtype=gradient.dtype))
 
@@ -150,7 +151,7 @@ def clip_grad_norm_(parameters: Tensors, max_norm: float, norm_type: float = 2.0
     array([0.6, 0.8])
     """
     entries, limit = _listed(parameters), _limit("max_norm", max_norm)
-    gradients = [read(p, "gradient") for p in entries]
+    gradients = [p.grad for p in entries]
     total = get_total_norm([x for x in gradients if x is not None], norm_type, error_if_nonfinite)
     clip_grads_with_norm_(entries, limit, total)
     return total
@@ -188,7 +189,7 @@ def clip_grad_value_(parameters: Tensors, clip_value: float) -> None:
     limit = _limit("clip_value", clip_value)
     with no_grad():
         for p in _listed(parameters):
-            gradient = read(p, "gradient")
+            gradient = p.grad
             if gradient is not None:
                 write(p, "gradient", g.clip(gradient, -limit, limit))
 

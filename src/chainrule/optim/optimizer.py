@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..mode import enable_grad, mode, no_grad
-from ..state import ask, given, read, write
+from ..state import ask, given, reach, read, write
 from ..tensor import Tensor
 from .blocks import BLOCK, blocks
 from .parameters import collected, listed
@@ -197,6 +197,7 @@ class Optimizer:
             Set `.grad` to None. Otherwise fill it with zeros, and the next step updates these parameters even if no
             gradient has come to them: momentum and weight decay go on.
         """
+        reach(self)
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
@@ -222,6 +223,7 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        reach(self)
         update = self._record if mode.symbolic else self._write
         for group in self.param_groups:
             moments = self.moments(group)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...mode import mode
+from ...mode import recorder
 from ...state import get, write
 from ..optimizer import Optimizer
 from ..schedule import Schedule
@@ -196,9 +196,10 @@ class LRScheduler:
     def _ready(self) -> None:
         """Raise an error where a step would go wrong."""
         title, groups = type(self).__name__, self.optimizer.param_groups
-        if mode.symbolic:
-            raise RuntimeError(f"{title}.step() is inside a recorded step, which would repeat this one rate for ever; "
-                               "call it after the recorded step")
+        step = recorder()
+        if step is not None:
+            step.refuse(f"{title}.step() is inside a recorded step, which would repeat this one rate for ever; call it "
+                        "after the recorded step")
         if len(groups) != len(self.base_lrs):
             raise ValueError(f"{title}: the optimizer has {len(groups)} groups of parameters now, and had "
                              f"{len(self.base_lrs)} when the scheduler was made; make the scheduler after the last "
