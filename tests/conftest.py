@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:     # started in the background of a shell; Ctrl-C is tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -24,19 +24,21 @@ from .gates.shaping import *
 from .graph import ComputationalGraph, Graph
 from .memory import keep_freed_memory
 from .mode import enable_grad, no_grad, observe
+from .state import cell
 from .tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
     from . import compiler, data, training
+    from .compiler import compile as compile
     from .training import Trainer
 
 keep_freed_memory()
 
 __all__ = [
     "GATES", "AnomalyError", "ComputationalGraph", "Gate", "GradientError", "Graph", "Tensor", "Trainer", "as_tensor",
-    "check_gradients", "compiler", "data", "detect_anomaly", "enable_grad", "explain", "functional", "gates", "grad",
-    "hessian", "hvp", "jacobian", "jvp", "linalg", "nn", "no_grad", "numerical_gradient", "observe", "optim", "random",
-    "training", "value_and_grad", "vjp",
+    "cell", "check_gradients", "compiler", "data", "detect_anomaly", "enable_grad", "explain", "functional", "gates",
+    "grad", "hessian", "hvp", "jacobian", "jvp", "linalg", "nn", "no_grad", "numerical_gradient", "observe", "optim",
+    "random", "training", "value_and_grad", "vjp",
 ]
 #: ``from chainrule import *`` brings the gates too, but hides none of Python's own functions (`sum`, `max`, `abs`, …).
 __all__ += [name for name in gates.__all__ if not hasattr(builtins, name)]
@@ -49,4 +51,6 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name == "Trainer":
         return import_module(f"{__name__}.training").Trainer
+    if name == "compile":                              # not in __all__: it would hide Python's own
+        return import_module(f"{__name__}.compiler").compile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

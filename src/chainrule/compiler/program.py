@@ -5,19 +5,23 @@ out of older ones. It ends with what is written back to the cells, and what the 
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..gate import Gate
 from ..mode import tick
-from ..state import get, holds, put
-from ..tensor import Tensor
+from ..source import Place
+from ..state import get, put
+from ..tensor import Dropped, Tensor
 
-__all__ = ["NUMBERS", "Application", "Cell", "Program", "Value", "each", "kind"]
+if TYPE_CHECKING:
+    from .cost import Cost
+
+__all__ = ["NUMBERS", "Application", "Cell", "Fused", "Program", "Step", "Value", "each", "kind"]
 
 NUMBERS = frozenset({bool, int, float})              #: Python's own; NumPy's float64 is a subclass, but widens float32
 
@@ -41,10 +45,50 @@ class Application:
     inputs: tuple[Any, ...]
     options: dict[str, Any]
     result: Value
+    place: Place | None = None                       #: the user's line that asked for it
+
+    @property
+    def results(self) -> tuple[Value, ...]:
+        """The values it makes."""
+        return (self.result,)
+
+    @property
+    def applications(self) -> tuple[Application, ...]:
+        """The gates that it applies."""
+        return (self,)
 
     def __str__(self) -> str:
-        said = [*map(_said, self.inputs), *(f"{name}={_said(value)}" for name, value in self.options.items())]
-        return f"{self.gate.name}({', '.join(said)})"
+        from .listing import applied
+        return applied(self)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Fused:
+    """Several gates that are run as one: a loop over the elements, or a block of them at a time.
+
+    Attributes
+    ----------
+    applications : tuple of Application
+        In order. Each takes what is made outside or before it.
+    results : tuple of Value
+        Those of its values that are needed outside. The others never need memory of their whole size.
+    """
+
+    applications: tuple[Application, ...]
+    results: tuple[Value, ...]
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """The values that it takes from outside, each once."""
+        made = {a.result for a in self.applications}
+        taken = [x for a in self.applications for x in a.inputs if isinstance(x, Value) and x not in made]
+        return tuple(dict.fromkeys(taken))
+
+    def __str__(self) -> str:
+        return f"fused({', '.join(a.gate.name for a in self.applications)})"
+
+
+Step = Application | Fused
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,6 +98,9 @@ class Cell:
     owner: Any
     name: str
     item: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Cell({type(self.owner).__name__}, {self.name!r}{'' if self.item is None else f', {self.item}'})"
 
     def get(self) -> Any:
         """Return what stands there now: an array, a number, a tuple of numbers, or None."""
@@ -69,10 +116,24 @@ class Cell:
             self.owner.array, self.owner.lent, self.owner.moment = np.asarray(raw), True, tick()
         elif isinstance(before, np.ndarray):
             put(self.owner, self.name, np.array(raw))
-        elif isinstance(before, int | float) or value is None:
+        elif isinstance(before, int | float) or value is None or isinstance(value, Dropped | tuple | str):
             put(self.owner, self.name, raw)
         else:
             put(self.owner, self.name, value if isinstance(value, Tensor) else Tensor.of(value, lent=True))
+
+
+    def shows(self, believed: Any) -> bool:
+        """Tell whether it holds what a recorder believes that it does."""
+        return _equal(self.get(), believed)
+
+
+def _equal(now: Any, believed: Any) -> bool:
+    if isinstance(believed, tuple):
+        return isinstance(now, tuple | list) and len(now) == len(believed) and all(map(_equal, now, believed))
+    raw = believed.array if isinstance(believed, Tensor) else believed
+    if isinstance(raw, np.ndarray) and isinstance(now, np.ndarray):
+        return now is raw or np.array_equal(now, raw, equal_nan=raw.dtype.kind == "f")
+    return now is raw or bool(now == raw) or bool(now != now and raw != raw)
 
 
 def kind(value: Any) -> Any:
@@ -105,7 +166,7 @@ class Program:
     constants : list of (Value, array)
     reads : list of (Cell, Value)
         The cells whose values the step begins with.
-    steps : list of Application
+    steps : list of Application or Fused
         In an order in which each gate's inputs have been made.
     writes : list of (Cell, Value or number or None)
         The cells that the step changes, and what they end with.
@@ -116,12 +177,16 @@ class Program:
         not apply.
     size : int
         The number of values.
+    homes : dict of Value to Cell
+        The values that are computed straight into the memory of the cell they are written to, over what it held.
+    names : dict of int to str
+        What arguments and the owners of cells are called where the program is shown, by the id of each.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from chainrule.compiler import record
-    >>> step = record(lambda x: (x * x).sum())
+    >>> import chainrule as cr
+    >>> step = cr.compile(lambda x: (x * x).sum())
     >>> step(np.array([1.0, 2.0]))
     Tensor(5.)
     >>> [application.gate.name for application in step.program.steps]
@@ -131,11 +196,18 @@ class Program:
     arguments: list[Value] = field(default_factory=list)
     constants: list[tuple[Value, NDArray[Any]]] = field(default_factory=list)
     reads: list[tuple[Cell, Value]] = field(default_factory=list)
-    steps: list[Application] = field(default_factory=list)
+    steps: list[Any] = field(default_factory=list)
     writes: list[tuple[Cell, Any]] = field(default_factory=list)
     result: Any = None
     guards: list[tuple[Callable[[Any], Any], Cell, Any]] = field(default_factory=list)
     size: int = 0
+    homes: dict[Value, Cell] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def applications(self) -> Iterator[Application]:
+        """Every gate in order, those of fused steps one by one."""
+        return (a for step in self.steps for a in step.applications)
 
     def new(self, array: Any) -> Value:
         """Make the next value, of the kind of an example."""
@@ -146,30 +218,24 @@ class Program:
         """Tell whether all that was taken for granted still holds."""
         return all(test(cell.get()) == answer for test, cell, answer in self.guards)
 
+    # ------------------------------------------------------------------ to be looked at
     def __str__(self) -> str:
-        titles: dict[int, str] = {}                    # of the owners of cells
+        from .listing import listing
+        return listing(self)
 
-        def say(cell: Cell) -> str:
-            owner = cell.owner
-            named = isinstance(owner, Tensor) and owner.name
-            title = titles.setdefault(id(owner), owner.name if named else f"{type(owner).__name__}#{len(titles)}")
-            path = f"[{cell.name!r}]" if isinstance(owner, dict) else f".{cell.name}"
-            return title + path + ("" if cell.item is None else f"[{cell.item}]")
+    __repr__ = __str__
 
-        made = [(v, "argument") for v in self.arguments] + [(v, "constant") for v, _ in self.constants]
-        made += [(v, say(cell)) for cell, v in self.reads]
-        made = sorted(made, key=lambda pair: pair[0].number) + [(step.result, str(step)) for step in self.steps]
-        lines = [f"{v!s:>5}: {_kind(v.kind):20} = {origin}" for v, origin in made]
-        lines += [f"{say(cell)} ← {_said(value)}" for cell, value in self.writes]
-        lines.append(f"return {each(_said, self.result)}".replace("'", ""))
-        lines += [f"assuming {say(cell)} is {'something' if answer else 'None, False or 0'}"
-                  for test, cell, answer in self.guards if test is holds]
-        return "\n".join(lines)
+    def cost(self) -> Cost:
+        """Count what one call computes, reads, writes and holds; see `chainrule.compiler.cost`."""
+        from .cost import cost
+        return cost(self)
 
+    def to_mermaid(self, constants: bool = True, numbers: bool = True) -> str:
+        """Write it as a Mermaid flowchart; see `chainrule.compiler.mermaid`."""
+        from .mermaid import flowchart
+        return flowchart(self, constants, numbers)
 
-def _kind(kind: Any) -> str:
-    return f"{kind[1]}{list(kind[0])}" if isinstance(kind, tuple) else kind.__name__
-
-
-def _said(x: Any) -> str:
-    return str(x) if isinstance(x, Value | np.dtype) else repr(x)[:60]
+    def report(self, executor: str = "numpy") -> str:
+        """Say which executor runs each part, how and why; see `chainrule.compiler.report`."""
+        from .report import report
+        return report(self, executor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..program import Application, Program, Value
-from .rewriting import rewritten
+from .rewriting import rewritten, step_with
 
 __all__ = ["algebra"]
 
@@ -22,9 +22,9 @@ def algebra(program: Program) -> Program:
     Examples
     --------
     >>> import numpy as np
-    >>> from chainrule.compiler import record
+    >>> import chainrule as cr
     >>> from chainrule.compiler.passes import algebra
-    >>> step = record(lambda x: -(-(x * 1.0)))
+    >>> step = cr.compile(lambda x: -(-(x * 1.0)))
     >>> _ = step(np.ones(2))
     >>> [each.gate.name for each in algebra(step.recorded).steps]
     ['negative']
@@ -38,7 +38,7 @@ def algebra(program: Program) -> Program:
         if same is not None:
             instead[step.result] = same
             continue
-        made[step.result] = Application(step.gate, inputs, step.options, step.result)
+        made[step.result] = step_with(step, inputs)
         steps.append(step)
     return rewritten(program, steps, instead)
 

@@ -11,22 +11,29 @@ from .rewriting import pure, rewritten
 
 __all__ = ["common"]
 
+MOST = 2**16                         #: bytes: larger constants are not compared
+
 
 def common(program: Program) -> Program:
-    """Let the first of several equal steps stand for all: the same gate, inputs and options.
+    """Let the first of several equal steps stand for all: the same gate, inputs and options. So with constants.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from chainrule.compiler import record
+    >>> import chainrule as cr
     >>> from chainrule.compiler.passes import common
-    >>> step = record(lambda x: x.exp() * x.exp())
+    >>> step = cr.compile(lambda x: x.exp() * x.exp())
     >>> _ = step(np.zeros(2))
     >>> [each.gate.name for each in common(step.recorded).steps]
     ['exp', 'multiply']
     """
     first: dict[Hashable, Value] = {}
     instead: dict[Value, Any] = {}
+    for value, array in program.constants:
+        if np.asarray(array).nbytes <= MOST:
+            alike = first.setdefault(("constant", _key(array)), value)
+            if alike is not value:
+                instead[value] = alike
     steps = []
     for step in program.steps:
         inputs = tuple([instead.get(x, x) if isinstance(x, Value) else x for x in step.inputs])

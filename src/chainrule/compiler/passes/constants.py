@@ -22,9 +22,8 @@ def constants(program: Program) -> Program:
     --------
     >>> import numpy as np
     >>> import chainrule as cr
-    >>> from chainrule.compiler import record
     >>> from chainrule.compiler.passes import constants
-    >>> step = record(lambda x: x * cr.exp(cr.Tensor(np.zeros(2))))
+    >>> step = cr.compile(lambda x: x * cr.exp(cr.Tensor(np.zeros(2))))
     >>> _ = step(np.ones(2))
     >>> [each.gate.name for each in step.recorded.steps], [each.gate.name for each in constants(step.recorded).steps]
     (['exp', 'multiply'], ['multiply'])

@@ -16,9 +16,9 @@ def dead(program: Program) -> Program:
     Examples
     --------
     >>> import numpy as np
-    >>> from chainrule.compiler import record
+    >>> import chainrule as cr
     >>> from chainrule.compiler.passes import dead
-    >>> step = record(lambda x: (x.exp(), x + 1)[1])
+    >>> step = cr.compile(lambda x: (x.exp(), x + 1)[1])
     >>> _ = step(np.zeros(2))
     >>> [each.gate.name for each in step.recorded.steps], [each.gate.name for each in dead(step.recorded).steps]
     (['exp', 'add'], ['add'])

@@ -5,17 +5,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..facts import HOST
 from ..program import Application, Program, Value, each
 
-__all__ = ["pure", "rewritten"]
-
-#: Gates that run a user's own code, which may do more than compute a value.
-HOST = frozenset({"handwritten", "handwritten_backward"})
+__all__ = ["pure", "rewritten", "step_with"]
 
 
 def pure(step: Application) -> bool:
     """Tell whether a step does nothing but compute its value from its inputs."""
     return step.gate.name not in HOST
+
+
+def step_with(step: Application, inputs: tuple[Any, ...]) -> Application:
+    """Return a step that takes something else."""
+    return replace(step, inputs=inputs)
 
 
 def rewritten(program: Program, steps: Iterable[Application], instead: Mapping[Value, Any]) -> Program:
@@ -36,7 +39,6 @@ def rewritten(program: Program, steps: Iterable[Application], instead: Mapping[V
 
     return replace(
         program,
-        steps=[Application(step.gate, tuple([resolved(x) for x in step.inputs]), step.options, step.result)
-               for step in steps],
+        steps=[step_with(step, tuple([resolved(x) for x in step.inputs])) for step in steps],
         writes=[(cell, resolved(x)) for cell, x in program.writes],
         result=each(resolved, program.result))

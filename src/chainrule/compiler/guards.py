@@ -1,0 +1,235 @@
+"""Guards: what was taken for granted while a step was recorded, and has to hold for its program to apply.
+
+They are looked at before each call, so what is as it was costs little: a comparison of identities, in C. Only what is
+another object than the last time is compared by its meaning.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from operator import attrgetter, call, is_, itemgetter
+from typing import Any
+
+import numpy as np
+
+from ..state import holds, touched
+from ..tensor import Dropped, Tensor
+from .program import Cell, kind
+
+__all__ = ["SCALARS", "Guards", "Watch", "reader", "same"]
+
+#: What is compared by its value; everything else is what it is by identity.
+SCALARS = (bool, int, float, complex, str, bytes, np.generic, np.dtype, type(None))
+Agree = Callable[[Any, Any], bool]
+END = object()                       #: stands behind everything, so that nothing more and nothing less is there
+
+
+class Watch:
+    """Some places that stand in one object, or in objects of one kind.
+
+    Parameters
+    ----------
+    read : callable
+        Gives what stands in all of them now: anything that can be iterated.
+    titles : sequence of str
+        What they are called in messages.
+    agree : callable
+        ``agree(now, before)``: whether the program still applies.
+    held : sequence, optional
+        What stood in them when the step began; by default what stands there now.
+    moves : bool
+        Whether it is another object at each step, such as a learning rate: then its type is what counts.
+    clocked : bool
+        Whether `chainrule.state.touched` tells when one of them is set.
+    """
+
+    __slots__ = ("agree", "clocked", "held", "moves", "read", "titles")
+
+    def __init__(self, read: Callable[[], Iterable[Any]], titles: Sequence[str], agree: Agree,
+                 held: Iterable[Any] | None = None, moves: bool = False, clocked: bool = False) -> None:
+        self.read, self.titles, self.agree, self.moves, self.clocked = read, titles, agree, moves, clocked
+        self.held = list(read() if held is None else held)
+
+    def holds(self) -> bool:
+        """Tell whether everything is as it was, or as good; if so, that is what it is from now on."""
+        try:
+            now = list(self.read())
+        except GONE:
+            return False
+        if len(now) != len(self.held) or not all(map(self.agree, now, self.held)):
+            return False
+        self.held = now
+        return True
+
+    def changed(self) -> str:
+        """Say what is not as it was; nothing if all is."""
+        try:
+            now = list(self.read())
+        except GONE as error:
+            return f"{', '.join(dict.fromkeys(self.titles))}: {error} is no longer there"
+        if len(now) != len(self.held):
+            return f"{self.titles[0] if self.titles else 'something'} has another length"
+        for title, a, b in zip(self.titles, now, self.held, strict=False):
+            if a is not b and not self.agree(a, b):
+                return f"{title} went from {_said(b)} to {_said(a)}"
+        return ""
+
+
+#: What reading from a place raises that is no longer there.
+GONE = (AttributeError, KeyError, IndexError, ValueError)
+
+
+class Guards:
+    """All that was taken for granted in one recording.
+
+    Attributes
+    ----------
+    taken : list of (test, Cell, answer)
+        The decisions among them: ``test(cell.get())`` gave this answer.
+    """
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Callable[[Any], Any], Cell, Any]] = []
+        self.kinds: list[tuple[Cell, Any]] = []
+        self.answers: list[tuple[Cell, Any]] = []
+        self.watches: list[Watch] = []
+        self.touched = -1
+
+    def cell(self, cell: Cell) -> None:
+        """Take the kind of what a cell holds for granted: shape and dtype, a type of number, or None."""
+        _kind(cell.get())
+        self.kinds.append((cell, _raw(cell)))
+
+    def forget(self, owner: Any) -> None:
+        """Take nothing for granted of the cells of an object."""
+        self.kinds = [(cell, x) for cell, x in self.kinds if cell.owner is not owner]
+
+    def given(self, cell: Cell) -> bool:
+        """Take for granted whether a cell holds something; tell which."""
+        answer = holds(cell.get())
+        self.taken.append((holds, cell, answer))
+        self.answers.append((cell, _raw(cell)))
+        return answer
+
+    def seal(self, watches: Iterable[Watch], title: Callable[[Cell], str]) -> None:
+        """Make of what was taken for granted what is looked at before each call.
+
+        Parameters
+        ----------
+        watches : iterable of Watch
+            What there is beside the cells.
+        title : callable
+            Names a cell.
+        """
+        moving = [pair for pair in self.kinds if _moves(pair[1])]
+        fixed = [pair for pair in self.kinds if not _moves(pair[1])]
+        for cells, agree, moves in ((moving, _same_kind, True), (fixed, _same_kind, False),
+                                    (self.answers, _same_answer, False)):
+            for read, group in _readers(cells):
+                titles, held = [title(cell) for cell, _ in group], [x for _, x in group]
+                clocked = all(cell.name == "tracked" for cell, _ in group)
+                self.watches.append(Watch(read, titles, agree, held, moves, clocked))
+        self.watches += watches
+        self.fixed = [w.read for w in self.watches if not w.moves and not w.clocked]
+        self.moving = [w.read for w in self.watches if w.moves]
+        self._hold_on()
+
+    def _hold_on(self) -> None:
+        self.objects = [x for w in self.watches if not w.moves and not w.clocked for x in w.held] + [END]
+        self.types = [type(x) for w in self.watches if w.moves for x in w.held] + [object]
+
+    def hold(self) -> bool:
+        """Tell whether all that was taken for granted still holds.
+
+        Mostly everything is the very object that it was: that is found out by iterators written in C alone.
+        """
+        now = touched[0]
+        try:
+            if now == self.touched and all(map(is_, _each(self.fixed), self.objects)) and all(map(
+                    is_, map(type, _each(self.moving)), self.types)):
+                return True
+        except GONE:
+            return False
+        if not all(watch.holds() for watch in self.watches):
+            return False
+        self._hold_on()
+        self.touched = now
+        return True
+
+    def changed(self) -> str:
+        """Say what no longer holds; nothing if everything does."""
+        return next(filter(None, [watch.changed() for watch in self.watches]), "")
+
+
+def _each(reads: Iterable[Callable[[], Iterable[Any]]]) -> Iterator[Any]:
+    """Return what several places hold, one after the other, and END behind it."""
+    return chain(chain.from_iterable(map(call, reads)), (END,))
+
+
+def _moves(x: Any) -> bool:
+    return isinstance(x, Tensor | Dropped) or (isinstance(x, int | float) and not isinstance(x, bool))
+
+
+def _raw(cell: Cell) -> Any:
+    """Return the very object that stands in a cell."""
+    return cell.owner.get(cell.name) if isinstance(cell.owner, dict) else getattr(cell.owner, cell.name)
+
+
+def _readers(cells: Iterable[tuple[Cell, Any]]) -> Iterator[tuple[Callable[[], Iterable[Any]], list[tuple[Cell, Any]]]]:
+    """Yield functions that read several cells at once, with the cells and what stood there first."""
+    alike: dict[str, list[tuple[Cell, Any]]] = {}        # an attribute of many tensors
+    groups: dict[int, list[tuple[Cell, Any]]] = {}       # attributes or keys of one object
+    for pair in {(id(cell.owner), cell.name): (cell, x) for cell, x in reversed(list(cells))}.values():
+        cell = pair[0]
+        if isinstance(cell.owner, Tensor):
+            alike.setdefault(cell.name, []).append(pair)
+        else:
+            groups.setdefault(id(cell.owner), []).append(pair)
+    for name, group in alike.items():
+        yield partial(map, attrgetter(name), [cell.owner for cell, _ in group]), group
+    for group in groups.values():
+        yield reader(group[0][0].owner, [cell.name for cell, _ in group]), group
+
+
+def reader(owner: Any, names: Sequence[str]) -> Callable[[], Iterable[Any]]:
+    """Return a function that reads some attributes, or keys, of an object."""
+    if len(names) == 1:
+        get: Any = owner.__getitem__ if isinstance(owner, dict) else partial(getattr, owner)
+        return partial(map, get, names)
+    return partial((itemgetter if isinstance(owner, dict) else attrgetter)(*names), owner)
+
+
+# ------------------------------------------------------------------ what is as good as before
+def same(now: Any, before: Any) -> bool:
+    """Tell whether two things are one: by value for scalars, by identity for all else."""
+    if now is before:
+        return True
+    return isinstance(now, SCALARS) and type(now) is type(before) and bool(
+        now == before or (now != now and before != before))
+
+
+def _same_kind(now: Any, before: Any) -> bool:
+    try:
+        return bool(_kind(now) == _kind(before))
+    except TypeError:
+        return False
+
+
+def _same_answer(now: Any, before: Any) -> bool:
+    return holds(now) == holds(before)
+
+
+def _kind(value: Any) -> Any:
+    """Return the kind of what stands in a cell."""
+    if isinstance(value, Tensor):
+        value = value.array
+    elif isinstance(value, Dropped):
+        return "dropped" if value.held is None else _kind(value.held)
+    return kind(value.item() if isinstance(value, np.generic) else value)
+
+
+def _said(x: Any) -> str:
+    if isinstance(x, Tensor | np.ndarray):
+        return f"{x.dtype} {x.shape}"
+    return repr(x)[:60] if isinstance(x, (*SCALARS, tuple)) else f"another {type(x).__name__}"

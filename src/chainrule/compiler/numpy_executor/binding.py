@@ -1,0 +1,173 @@
+"""A program bound to memory: two lists of calls that are ready to be made."""
+from __future__ import annotations
+
+import operator
+from collections import deque
+from collections.abc import Sequence
+from contextvars import copy_context
+from itertools import starmap
+from typing import Any
+
+import numpy as np
+
+from ...tensor import Tensor
+from ..facts import HOST, is_array, is_number, is_view
+from ..plan import Plan
+from ..program import Application, Fused, Program, Step, Value, each
+from .calls import Call, calls
+from .cells import Cells
+from .holder import Holder, call
+from .operands import Operands
+
+__all__ = ["Bound"]
+
+BUFFER = 256                             #: elements: what NumPy allocates for an array whose rows are too short
+
+
+class Bound:
+    """A program bound to memory of its own. It does one run at a time.
+
+    Attributes
+    ----------
+    early : list of sequence
+        Calls, each a function and its arguments, to be made one after the other. They write into planned
+        memory only.
+    late : list of sequence
+        The calls that write into cells, and all that comes after. None of them runs Python code, and so no interrupt is
+        noticed between the first and the last.
+    """
+
+    def __init__(self, program: Program, layout: Plan) -> None:
+        self.program, self.layout = program, layout
+        self.early: list[Sequence[Any]] = []
+        self.late: list[Sequence[Any]] = []
+        self.origins: list[Application] = []             # the gate behind each early call that may fail
+        self.operands = Operands(program, layout)
+        self.cells = Cells(program, layout, self.operands)
+        self.quiet = copy_context()                      # where nothing warns: to warn is to run Python code
+        self.quiet.run(np.seterr, all="ignore")
+        self.quiet.run(np.setbufsize, BUFFER)
+        self.bind()
+        self.feeds = [self.feed(x) for x in program.arguments]
+        self.returned: list[tuple[Value, bool]] = []     # each with whether it has to wait until the cells are written
+        each(lambda x: self.returned.append((x, self.is_late(x))) if isinstance(x, Value) else None, program.result)
+
+    # ------------------------------------------------------------------ binding
+    def bind(self) -> None:
+        """Make the calls."""
+        homes = self.program.homes
+        self.made_late: set[Value] = set(homes)
+        writing = False
+        for step in self.program.steps:
+            writing = writing or any(a.result in homes for a in step.applications)
+            for a, made in self.calls_of(step):
+                if writing:
+                    self.late.append(made)
+                    self.made_late.add(a.result)
+                else:
+                    self.early.append(made)
+                    self.origins.append(a)
+        kept, first, rest, last = self.cells.bind(self.roots, self.is_late)
+        self.early += kept
+        self.late = first + self.late + rest + last
+        hosts = any(a.gate.name in HOST for a in self.program.applications)
+        self.where: Any = _here if hosts else self.quiet.run       # a user's own code runs where he called the step
+
+    def calls_of(self, step: Step) -> list[tuple[Application, Sequence[Any]]]:
+        """Return the calls of a step, each with its gate."""
+        made: list[tuple[Application, Sequence[Any]]] = []
+        cut = self.layout.cuts.get(step) if isinstance(step, Fused) else None
+        bound, whole = self.operands.bound, step.applications
+        if cut is not None:
+            for a in whole:
+                if self.is_seen(a):                      # views first: blocks are cut from them
+                    self.operands.view(a)
+            made = [(a, bound(c, a, cut, span)) for span in cut.spans for a in cut.inside for c in self.calls(a)]
+            whole = tuple([a for a in cut.after if not self.is_seen(a)])
+        for a in whole:
+            if self.is_seen(a):
+                self.operands.view(a)
+            elif a.result in self.operands.places:
+                made += [(a, bound(c, a)) for c in self.calls(a)]
+            elif not is_number(a):
+                made.append((a, self.fresh(a)))
+        return made
+
+    def calls(self, a: Application) -> list[Call]:
+        """Return the calls that run a gate."""
+        return calls(a, by_columns=a.result in self.layout.columns) or []
+
+    def is_seen(self, a: Application) -> bool:
+        """Tell whether a gate makes a view, and does not have to copy."""
+        return is_view(a) and a.result not in self.layout.slots
+
+    def fresh(self, a: Application) -> Sequence[Any]:
+        """Return the call of a gate that makes a new array each time."""
+        value, options = a.gate.value, a.options
+        given = call(value, *[self.operands.operand(x, a) for x in a.inputs])
+        holder = self.operands.places[a.result] = Holder()
+
+        def make() -> None:
+            holder.hold(value(*given[1:], **options))
+
+        return [make]
+
+    def feed(self, x: Value) -> tuple[Holder | None, bool, int]:
+        """Return what holds an argument, whether its elements must lie in one row, and the place of a number."""
+        if is_array(x):
+            return self.operands.places[x], x in self.layout.in_rows, 0
+        return None, False, self.operands.numbers.place(x)
+
+    def roots(self, x: Value) -> frozenset[Value]:
+        """Return the values whose memory a value may look at."""
+        return self.layout.roots.get(x, frozenset({x}))
+
+    def is_late(self, x: Value) -> bool:
+        """Tell whether a value is there only when cells are being written."""
+        return bool(self.roots(x) & self.made_late)
+
+    # ------------------------------------------------------------------ a run
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """Run the program."""
+        for (holder, in_row, place), x in zip(self.feeds, arguments, strict=True):
+            if holder is None:
+                self.operands.numbers.now[place] = x
+            elif in_row and not x.flags.c_contiguous:
+                holder.hold(x.copy())
+            elif x is not holder.held:
+                holder.hold(x)
+        self.cells.look()
+        self.operands.compute()
+        ahead = iter(self.early)
+        try:
+            self.where(deque, starmap(operator.call, ahead), 0)
+        except Exception as error:
+            raise self.blamed(error, len(self.early) - operator.length_hint(ahead) - 1) from error
+        results = [None if late else self.copy(x) for x, late in self.returned]
+        self.cells.prepare()
+        self.quiet.run(deque, starmap(operator.call, self.late), 0)
+        self.cells.finish(self.copy)
+        for i, (x, late) in enumerate(self.returned):
+            if late:
+                results[i] = self.copy(x)
+        if isinstance(self.program.result, Value):
+            return results[0]
+        following = iter(results)
+        return each(lambda x: next(following) if isinstance(x, Value) else x, self.program.result)
+
+    def copy(self, x: Value) -> Any:
+        """Return a result: an array of its own as a tensor, or a number."""
+        now = self.operands.now(x)
+        return now if not is_array(x) else Tensor.of(np.array(now, order="C") if now.ndim else now[()])
+
+    def blamed(self, error: Exception, i: int) -> Exception:
+        """Say of an error in an early call what eager code says, and which line of the step it belongs to."""
+        a = self.origins[i]
+        said = a.gate.blame(error, [self.operands.now(x) for x in a.inputs], a.options)
+        if a.place is not None:
+            said.add_note(f"in a compiled step, {a.place}")
+        return said
+
+
+def _here(function: Any, *arguments: Any) -> Any:
+    return function(*arguments)

@@ -1,0 +1,170 @@
+"""The cells of a program: their arrays are looked at before everything else, and all of them written after it."""
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...mode import tick
+from ...state import get, put
+from ...tensor import Tensor
+from ..facts import is_array
+from ..passes.in_place import keeps_its_array
+from ..plan import Plan
+from ..program import Cell, Program, Value, each
+from .holder import Holder, call
+from .operands import Operands
+
+__all__ = ["Cells"]
+
+Calls = list[Sequence[Any]]
+
+
+class Cells:
+    """What a program reads and writes beside its arguments.
+
+    Attributes
+    ----------
+    held : list of (cell, callable, Holder)
+        The cells whose arrays are written into: what reads the array, and what holds it.
+    seen : list of (callable, Holder, bool)
+        The arrays in other cells; and whether their elements have to lie one after the other.
+    new : list of (kind, Holder, Holder)
+        What cells are given anew: holders of the array and of that or a tensor around it.
+    puts : list of (cell, value)
+        What is left to be written by Python code, one after the other.
+    """
+
+    def __init__(self, program: Program, layout: Plan, operands: Operands) -> None:
+        self.program, self.operands = program, operands
+        self.held: list[tuple[Cell, Callable[[], Any], Holder]] = []
+        self.seen: list[tuple[Callable[[], Any], Holder, bool]] = []
+        self.new: list[tuple[Any, Holder, Holder]] = []
+        self.puts: list[tuple[Cell, Any]] = []
+        self.old: dict[Any, Value] = {}                  # what is in the cells that are written into
+        last = {_key(cell): x for cell, x in program.writes if isinstance(x, Value)}
+        for cell, x in program.reads:
+            if not is_array(x):
+                continue
+            new = last.get(_key(cell))
+            if new is not None and new.kind == x.kind and keeps_its_array(cell):
+                self.held.append((cell, _reader(cell), operands.places[x]))
+                self.old[_key(cell)] = x
+            else:
+                self.seen.append((_reader(cell), operands.places[x], x in layout.in_rows))
+        self.tensors = [(cell.owner, holder) for cell, _, holder in self.held if isinstance(cell.owner, Tensor)]
+        for x, cell in program.homes.items():
+            operands.places[x] = operands.places[self.old[_key(cell)]]
+
+    def look(self) -> None:
+        """Look at the arrays that stand in the cells now."""
+        for read, holder, in_row in self.seen:
+            array = read()
+            if array is not holder.held:
+                holder.hold(array if not in_row or array.flags.c_contiguous else array.copy())
+        for cell, read, holder in self.held:
+            if read() is not holder.held:
+                holder.hold(_memory(cell))
+
+    def bind(self, roots: Callable[[Value], frozenset[Value]], is_late: Callable[[Value], bool]) -> tuple[Calls, ...]:
+        """Make the calls that write the cells.
+
+        Parameters
+        ----------
+        roots : callable
+            Gives the values whose memory a value may look at.
+        is_late : callable
+            Tells whether a value is computed only when cells are being written.
+
+        Returns
+        -------
+        four lists of calls
+            Copies of what will be overwritten, into memory of their own; copies that have to be made before any cell is
+            written; the writing; and such writing as may run Python code.
+        """
+        kept: Calls = []
+        first: Calls = []
+        writing: Calls = []
+        last: Calls = []
+        places, old = self.operands.places, {*self.old.values()}
+        for cell, x in self.program.writes:
+            home = self.old.get(_key(cell))
+            sets = last if _runs_python(cell) else writing
+            if is_array(x) and (self.program.homes.get(x) is cell or x is home):
+                continue                                 # it is made there, or there already
+            if isinstance(x, tuple | list | dict) or (isinstance(x, Value) and is_array(x) == isinstance(
+                    get(cell.owner, cell.name), int | float)):
+                self.puts.append((cell, x))
+            elif not is_array(x):
+                sets.append(_setting(cell, self.operands.number(x) if isinstance(x, Value) else x))
+            elif home is not None:
+                source = places[x]
+                if roots(x) & old:                       # it looks at a cell that is written as well
+                    source = np.empty(*x.kind)
+                    kept.append(call(operator.setitem, source, ..., places[x]))
+                writing.append(call(operator.setitem, places[home], ..., source))
+            else:
+                array, holder = Holder(), Holder()
+                self.new.append((x.kind, array, array if keeps_its_array(cell) else holder))
+                (writing if is_late(x) else first).append(call(operator.setitem, array, ..., places[x]))
+                sets.append(_setting(cell, self.new[-1][2]))
+        return kept, first, writing, last
+
+    def prepare(self) -> None:
+        """Have memory ready for all that is written."""
+        for tensor, holder in self.tensors:
+            if tensor.lent or tensor.gate is not None or tensor.array is not holder.held:
+                holder.hold(tensor.memory())             # somebody looks at the array: there is another now
+            else:
+                tensor.moment = tick()
+        for (shape, dtype), array, holder in self.new:
+            array.hold(np.empty(shape, dtype))
+            if holder is not array:
+                holder.hold(Tensor.of(array.held))
+
+    def finish(self, copy: Callable[[Value], Any]) -> None:
+        """Write what is left, and let go of what is other people's now."""
+        for cell, x in self.puts:
+            cell.put(each(lambda x: copy(x) if isinstance(x, Value) else x, x))
+        for _, array, holder in self.new:
+            array.hold(None)
+            holder.hold(None)
+
+
+def _key(cell: Cell) -> tuple[int, str]:
+    return id(cell.owner), cell.name
+
+
+def _reader(cell: Cell) -> Callable[[], Any]:
+    """Return what reads an array from a cell."""
+    owner, name = cell.owner, cell.name
+    if isinstance(owner, Tensor) and name == "array":
+        return lambda: owner.array
+    if isinstance(owner, dict) and cell.item is None and isinstance(get(owner, name), np.ndarray):
+        return lambda: owner[name]
+    return cell.get
+
+
+def _memory(cell: Cell) -> Any:
+    """Return the array in a cell, to be written into as it lies there; it is copied first if that cannot be."""
+    if isinstance(cell.owner, Tensor):
+        cell.owner.memory()
+    array = cell.get()
+    if not (isinstance(array, np.ndarray) and array.flags.c_contiguous and array.flags.writeable):
+        array = np.array(array, order="C")
+        put(cell.owner, cell.name, array)
+    return array
+
+
+def _setting(cell: Cell, x: Any) -> Sequence[Any]:
+    """Return the call that sets a cell."""
+    return call(operator.setitem if isinstance(cell.owner, dict) else setattr, cell.owner, cell.name, x)
+
+
+def _runs_python(cell: Cell) -> bool:
+    """Tell whether setting it runs Python code: that of a property, or of a class that looks at what is set."""
+    kind = type(cell.owner)
+    looks = any("__setattr__" in vars(base) for base in kind.__mro__[:-1])
+    return not isinstance(cell.owner, dict) and (looks or isinstance(getattr(kind, cell.name, None), property))
