@@ -74,10 +74,12 @@ def test_all_of_it_runs_from_top_to_bottom(tmp_path, data_dir):
         assert "Traceback" not in done.stderr
     assert commands >= 16
     histories = {path.parent.name: cr.training.History.load(path) for path in folder.glob("runs/*/history.jsonl")}
-    assert set(histories) == {"digits", "mnist", "quick", "nadam", "early", "again", "killed", "people", "stripes"}
+    assert set(histories) == {"digits", "mnist", "quick", "nadam", "early", "again", "killed", "compiled", "people",
+                              "stripes"}
     assert histories["digits"][-1]["validation_accuracy"] >= 0.975
     assert histories["mnist"][-1]["validation_accuracy"] >= 0.98
     assert len(histories["killed"]) == 80
+    assert histories["compiled"][-1]["validation_accuracy"] >= 0.975
     assert histories["people"][-1]["validation_accuracy"] >= 0.9
     assert histories["stripes"][-1]["validation_accuracy"] == 1
     shown = subprocess.run([command, "predict", "runs/stripes", "new.npy", "--json"], cwd=folder, env=there,

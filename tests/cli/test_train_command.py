@@ -81,7 +81,7 @@ def test_the_files(finished):
         "data": "digits", "preset": "default", "validation": 0.0, "hidden": [16, 8], "activation": "relu",
         "dropout": 0.1, "shift": 0, "label_smoothing": 0.1, "class_weights": "none", "optimizer": "adamw", "lr": 0.005,
         "weight_decay": 0.01, "schedule": "one-cycle", "warmup": 0.0, "batch_size": 32, "accumulate": 1, "epochs": 2,
-        "keep": "last", "threads": 1, "seed": 5}
+        "keep": "last", "compile": False, "threads": 1, "seed": 5}
 
 
 def test_json_is_one_object_and_alone_on_standard_output(finished):

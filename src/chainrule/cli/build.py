@@ -76,7 +76,8 @@ def build(settings: dict[str, Any], problem: Problem) -> Trainer:
                    schedule=make(settings["schedule"], settings["warmup"], optimizer), metrics=figures(problem),
                    clip_norm=settings["clip_norm"], clip_value=settings["clip_value"],
                    augment=data.Shift(shift, problem.image) if shift and problem.image else None,
-                   average=optim.ExponentialMovingAverage(model.parameters(), decay, warmup=True) if decay else None)
+                   average=optim.ExponentialMovingAverage(model.parameters(), decay, warmup=True) if decay else None,
+                   compile=settings["compile"])
 
 
 def deciders(settings: dict[str, Any]) -> list[Callback]:

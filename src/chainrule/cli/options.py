@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from .. import nn
+from ..training.stepping import COMPILE
 from .completion import data_names
 from .presets import MOMENTUM, OPTIMIZERS, PRESETS
 from .schedules import SCHEDULES
@@ -48,6 +49,14 @@ def _number(*names: str, low: bool = True, below: float | None = None, **rest: A
 
 def _count(*names: str, low: int = 1, **rest: Any) -> Callable[[F], F]:
     return click.option(*names, type=click.IntRange(low), **rest)
+
+
+class Choice(click.types.BoolParamType):
+    """Yes, no, or the word "auto", which only a file of settings has."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Let the word be, and read the rest as a flag."""
+        return value if value == "auto" else super().convert(value, param, ctx)
 
 
 OPTIONS = (
@@ -90,6 +99,9 @@ OPTIONS = (
            help="End when the loss on held-out data has not got better for so many epochs."),
     click.option("--keep", type=click.Choice(["last", "best"]),
                  help="Which weights to keep: of the last epoch, or of the best on held-out data."),
+    click.option("--compile/--no-compile", type=Choice(), default=None,
+                 help="Record the step at first, then run it as one program: less overhead, the same up to rounding.  "
+                      f"[default: {'auto' if COMPILE == 'auto' else 'compile' if COMPILE else 'no-compile'}]"),
     _count("--threads", metavar="NUMBER",
            help="On how many threads matrices are multiplied. More than one pays for layers of a thousand units, if "
                 "the cores have nothing else to do; the last digits depend on it."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import optim
+from ..training.stepping import COMPILE
 
 __all__ = ["DATA", "OPTIMIZERS", "OWN", "PRESETS", "USUAL"]
 
@@ -14,7 +15,7 @@ USUAL: dict[str, Any] = {
     "validation": 0.0, "hidden": (64,), "activation": "relu", "dropout": 0.0, "shift": 0, "label_smoothing": 0.0,
     "class_weights": "none", "optimizer": "adamw", "lr": 0.003, "schedule": "one-cycle", "warmup": 0.0,
     "batch_size": 32, "accumulate": 1, "epochs": 40, "clip_norm": None, "clip_value": None, "average": None,
-    "early_stopping": None, "keep": "last", "threads": 1, "seed": 0}
+    "early_stopping": None, "keep": "last", "compile": COMPILE, "threads": 1, "seed": 0}
 
 #: Of the package's own data sets, beside what is usual. They were chosen on held-out parts of the training data.
 DATA: dict[str, dict[str, dict[str, Any]]] = {

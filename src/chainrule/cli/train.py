@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .. import data
+from ..compiler import RecordingError
 from ..training import Callback, Checkpoints, Display, Trainer
 from . import config
 from .build import build, complete, deciders
@@ -84,8 +85,8 @@ def train(context: click.Context, /, out: Path | None, overwrite: bool, quiet: b
         holder: AbstractContextManager[Place] = run_folder(out, Path("runs") / Path(settings["data"]).stem, overwrite)
     else:
         _alone(context, "resume", "data_dir", "quiet", "as_json", "checkpoint_every", "keep_checkpoints")
-        settings = {name: value for name, value in config.read(existing_run(resume) / CONFIG).items()
-                    if name not in config.FOUND}
+        settings = {"compile": False} | {name: value for name, value in config.read(          # as old runs were
+            existing_run(resume) / CONFIG).items() if name not in config.FOUND}
         settings = complete(settings | ({"data_dir": said["data_dir"]} if said["data_dir"] is not None else {}))
         holder = nullcontext(Place(resume, begun=True))
     with holder as place:
@@ -123,6 +124,8 @@ class Session:
             raise Interrupted(self._interrupted(folder, checkpoints)) from None
         except FloatingPointError as error:
             raise Failure(f"training failed, no model was written: {error}") from error
+        except RecordingError as error:
+            raise Failure(f"the step cannot be compiled: {error}; --no-compile does without") from error
         except MemoryError as error:
             raise Failure(f"there is not enough memory for this network: {error}") from error
         except OSError as error:
@@ -169,6 +172,12 @@ class Session:
         return f"interrupted {where}; go on with: chainrule train --resume {folder}"
 
     @property
+    def compiled(self) -> bool:
+        """Whether the steps were run as a program."""
+        step = self.trainer.compiled if self.trainer is not None else None
+        return step is not None and step.gave_up is None
+
+    @property
     def result(self) -> dict[str, Any]:
         """The figures a run ends with."""
         assert self.trainer is not None
@@ -179,7 +188,7 @@ class Session:
             **{name: last[name] for name in last if name.startswith(("train_", "validation_"))
                and (name.startswith("train_") or self.settings["validation"])},
             "test_samples": len(self.problem.test), "epochs": len(history), "seed": self.settings["seed"],
-            "parameters": sum(p.size for p in self.trainer.model.parameters()),
+            "parameters": sum(p.size for p in self.trainer.model.parameters()), "compiled": self.compiled,
             "seconds": round(sum(history["seconds"]), 3)}
 
     def _write(self) -> None:
@@ -216,7 +225,8 @@ def _report(session: Session, folder: Path, quiet: bool, as_json: bool) -> None:
                 f"{session.problem.noun})")
     else:
         said = "test " + ", ".join(f"{name} {value:.4g}" for name, value in tested.items()) + f" on {n} samples"
-    click.echo(f"{said}, {result['epochs']} epochs in {result['seconds']:.1f} s")
+    how = ", the step compiled" if result["compiled"] else ""
+    click.echo(f"{said}, {result['epochs']} epochs in {result['seconds']:.1f} s{how}")
     for path in session.written:
         click.echo(f"wrote {path}")
     if session.left_out:

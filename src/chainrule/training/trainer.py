@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import nn
+from ..compiler import Compiled
 from ..data import ArrayDataset, DataLoader, Dataset
 from ..mode import no_grad
-from ..optim import ExponentialMovingAverage, Optimizer, clip_grad_norm_, clip_grad_value_
+from ..optim import ExponentialMovingAverage, Optimizer
 from ..random import Generator
 from ..tensor import Tensor
 from .callback import Callback
@@ -29,6 +30,7 @@ from .rates import Rates
 from .run import Run
 from .saving import Saving
 from .snapshot import restore
+from .stepping import COMPILE, Stepping
 from .surroundings import drawing_from, switched
 
 __all__ = ["Augmentation", "Metric", "Trainer"]
@@ -72,6 +74,11 @@ class Trainer:
         `chainrule.data.Shift`.
     average : ExponentialMovingAverage, optional
         Of the model's parameters: brought up to date after each update, and what `evaluate` and `predict` use.
+    compile : bool or "auto"
+        Whether the steps are compiled (see `chainrule.compile`): recorded at first, and then run as one flat program,
+        with the same results up to rounding. True raises if the model, the loss or the optimizer does something that
+        a program cannot hold; "auto" warns then, once, and goes on eagerly. Callbacks, schedules and checkpoints are
+        between the steps, and as without. Gradients are kept only where a callback of your own may look at them.
 
     Attributes
     ----------
@@ -98,7 +105,7 @@ class Trainer:
                  schedule: Any = None, schedule_per: str | None = None, monitor: str | None = None,
                  metrics: Mapping[str, Metric] | None = None, clip_norm: float | None = None,
                  clip_value: float | None = None, augment: Augmentation | None = None,
-                 average: ExponentialMovingAverage | None = None) -> None:
+                 average: ExponentialMovingAverage | None = None, compile: bool | str = COMPILE) -> None:
         if metrics is None:
             metrics = {}
             if isinstance(loss, nn.CrossEntropyLoss):
@@ -110,10 +117,13 @@ class Trainer:
         for name, bound in (("clip_norm", clip_norm), ("clip_value", clip_value)):
             if bound is not None and not bound > 0:
                 raise ValueError(f"Trainer: {name} is a number above 0, got {bound}; None leaves gradients as they are")
+        if compile not in (False, True, "auto"):
+            raise ValueError(f"Trainer: compile is False, True or 'auto', got {compile!r}")
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.schedule, self.schedule_per, self.monitor = schedule, schedule_per, monitor
         self.metrics, self.clip_norm, self.clip_value, self.average = dict(metrics), clip_norm, clip_value, average
-        self.augment = augment
+        self.augment, self.compile = augment, compile
+        self._stepping = Stepping()
         self.order, self.dropout, self.noise = (Generator(seed, stream) for stream in (1, 2, 4))
         self.history = History()
 
@@ -157,7 +167,10 @@ class Trainer:
             out of range, there is one class only, a batch is larger than the data, or the output of the model does not
             fit the loss. If `checkpoints` holds a run that is not to be resumed, or not this one.
         FloatingPointError
-            If the loss stops being finite.
+            If the loss stops being finite: before it is learned from, or, as a compiled step is done when its loss is
+            seen, after that.
+        RecordingError
+            With `compile=True`, if a step cannot be compiled; a TypeError that names the line and the remedy.
         """
         for name, number in (("epochs", epochs), ("accumulate", accumulate)):
             if not isinstance(number, int | np.integer) or number < 1:
@@ -173,6 +186,8 @@ class Trainer:
             held_out = DataLoader(validation, loader.batch_size)
         run = Run(len(self.history) + 1, int(epochs), math.ceil(len(loader) / accumulate), self)
         listeners: list[Callback] = [Display()] if callbacks is None else list(callbacks)
+        self._stepping.begin(loader.batch_size, int(accumulate), len(train),
+                             keep_grads=not all(map(_is_ours, listeners)))
         saving = Saving(checkpoints, run, listeners, (loader, accumulate), train)
         state = saving.load(resume)
         if state is not None:
@@ -260,6 +275,11 @@ class Trainer:
         if self.average is not None:
             self.average.restart()
 
+    @property
+    def compiled(self) -> Compiled | None:
+        """The step as it is compiled: ``print(trainer.compiled.program)`` lists what is run; None if it is not."""
+        return self._stepping.compiled
+
     # ------------------------------------------------------------------ inside
     def _epoch(self, run: Run, loader: DataLoader, accumulate: int, held_out: DataLoader | None, rates: Rates,
                listeners: list[Callback], saving: Saving) -> dict[str, Any]:
@@ -291,32 +311,25 @@ class Trainer:
 
     def _step(self, group: list[tuple[NDArray[Any], ...]], run: Run, rate: float) -> float:
         """Take one step with one batch, or with several whose gradients add up; give its loss."""
-        total, mean = sum(len(x) for x, _ in group), 0.0
-        self.optimizer.zero_grad()
-        for x, y in group:
-            if self.augment is not None:
-                x = self.augment(x, self.noise)
-            outputs = self.model(x)
-            loss = self.loss(outputs, y)
-            value, share = float(loss.item()), len(x) / total
-            _finite(value, f"at step {run.step + 1} of epoch {run.epoch}", rate)
-            (loss if len(group) == 1 else loss * share).backward()
-            mean += value * share
-            run.sums["loss"] += value * len(x)
-            for name, metric in self.metrics.items():
-                run.sums[name] += metric(outputs.array, y) * len(x)
-        run.samples += total
-        if self.clip_norm is not None:
-            clip_grad_norm_(self._updated(), self.clip_norm)
-        if self.clip_value is not None:
-            clip_grad_value_(self._updated(), self.clip_value)
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update()
-        return mean
+        where = f"at step {run.step + 1} of epoch {run.epoch}"
+        batches = [(x if self.augment is None else self.augment(x, self.noise), y) for x, y in group]
 
-    def _updated(self) -> list[Tensor]:
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
+        def look(outputs: Tensor, loss: Tensor, targets: NDArray[Any], updated: bool = False) -> list[float]:
+            """Return the loss and the metrics of a batch."""
+            value = float(loss.item())
+            _finite(value, where, rate, updated)
+            return [value, *(metric(outputs.array, targets) for metric in self.metrics.values())]
+
+        found = self._stepping(
+            self.compile, batches, look, model=self.model, loss=self.loss, optimizer=self.optimizer,
+            clip_norm=self.clip_norm, clip_value=self.clip_value, average=self.average)
+        total, mean = sum(len(x) for x, _ in batches), 0.0
+        for (x, _), figures in zip(batches, found, strict=True):
+            mean += figures[0] * (len(x) / total)
+            for name, figure in zip(("loss", *self.metrics), figures, strict=True):
+                run.sums[name] += figure * len(x)
+        run.samples += total
+        return mean
 
     def _measure(self, loader: DataLoader) -> dict[str, float]:
         """Return the loss and the metrics on all that a loader gives."""
@@ -342,8 +355,16 @@ def _groups(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
         yield group
 
 
-def _finite(loss: float, where: str, rate: float) -> None:
+def _finite(loss: float, where: str, rate: float, updated: bool = False) -> None:
     """Stop a run that has gone astray."""
     if not math.isfinite(loss):
+        after = (". The step was compiled, so it was done when this was seen: weights and moments are those after it"
+                 if updated else "")
         raise FloatingPointError(f"the loss became {loss} {where}. A smaller learning rate (it was {rate:.3g}) is the "
-                                 "usual remedy; `with chainrule.detect_anomaly():` names the gate in which it began")
+                                 "usual remedy; `with chainrule.detect_anomaly():` names the gate in which it began"
+                                 f"{after}")
+
+
+def _is_ours(listener: Callback) -> bool:
+    """Tell whether a callback is of this package: none of these looks at gradients."""
+    return type(listener).__module__.startswith(f"{__package__}.")
