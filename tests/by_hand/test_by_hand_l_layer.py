@@ -6,7 +6,7 @@ import builtins
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.test_perturbation import doubled
 
@@ -137,8 +137,9 @@ def test_the_network_by_formula(dims, samples, seed):
     parameters = drawn(rng, dims)
     X, Y = rng.normal(size=(dims[0], samples)), rng.integers(0, 2, (dims[-1], samples))
     locked(X, Y, *parameters.values())
-    expected, cost, gradients = by_formula(X, Y, parameters)
     AL, caches = L_model_forward(X, parameters)
+    assume(np.abs(caches[-1][1]).max() < 8)            # where a probability is almost 1, ln(1 - A) is inexact
+    expected, cost, gradients = by_formula(X, Y, parameters)
     np.testing.assert_allclose(AL, expected, rtol=1e-12)
     assert compute_cost(AL, Y) == pytest.approx(cost, rel=1e-11)
     assert compute_cost(AL, Y, caches) == pytest.approx(cost, rel=1e-11)
@@ -206,9 +207,10 @@ def test_activations_follow_the_derivatives_of_the_gates(name, back, rng, monkey
     np.testing.assert_array_equal(back(dA, Z), before * 2)
 
 
-@pytest.mark.parametrize(("gate", "factors"), [("softplus", (2, 2, 2)), ("relu", (4, 2, 1)), ("sigmoid", (1, 1, 1))])
+@pytest.mark.parametrize(("gate", "factors"), [("sigmoid_cross_entropy", (2, 2, 2)), ("relu", (4, 2, 1)),
+                                               ("sigmoid", (1, 1, 1))])
 def test_the_network_follows_the_derivatives_of_the_gates(gate, factors, rng, monkeypatch):
-    """The loss is made of softplus of the logits; of three layers, two have a relu."""
+    """The loss is one gate of the logits; of three layers, two have a relu."""
     parameters, X, Y = drawn(rng, SPIRAL), rng.normal(size=(2, 9)), rng.integers(0, 2, (1, 9))
     AL, caches = L_model_forward(X, parameters)
     before = L_model_backward(AL, Y, caches)

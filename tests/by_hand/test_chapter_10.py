@@ -84,6 +84,14 @@ def test_float32_throughout(chapter):
 
 
 @pytest.mark.slow
+def test_a_compiled_step_gives_the_same(chapter):
+    names, printed = chapter
+    assert names["last_losses"]["compiled"] == pytest.approx(names["last_losses"]["as it stands"], rel=1e-5)
+    for name, loss in names["last_losses"].items():
+        assert f"{name:12}  loss of step 100: {loss:.4f}, " in printed
+
+
+@pytest.mark.slow
 def test_columns_in_formulas_and_in_memory(chapter):
     names, printed = chapter
     assert names["X"].base is not None
@@ -115,4 +123,5 @@ def test_in_a_hurry(data_dir, monkeypatch, tmp_path):
     assert names["epochs"] == 1
     assert min(names["by_hand_accuracy"], names["result"]["accuracy"]) > 0.92
     assert max(names["differences"].values()) < 1e-5
+    assert names["last_losses"]["compiled"] == pytest.approx(names["last_losses"]["as it stands"], rel=1e-5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["10-loss.png", "10-mistakes.png"]

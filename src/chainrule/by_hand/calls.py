@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
 from ..gate import Gate
+from ..mode import recorder
 from ..reverse import history, pull, pullback
 from ..tensor import Tensor
 
@@ -77,8 +76,10 @@ class Taped(Call):
         for name, leaf in zip(names, self.leaves[len(inputs):], strict=False):
             leaf.name = name
         self.z = function(*self.leaves)
-        self.result = self.z.array
-        self.size = sum([x.nbytes for x in inputs] + [t.array.nbytes for t in history(self.z) if t.gate])
+        self.result, self.size = self.z, 0
+        if recorder() is None:
+            self.result = self.z.array
+            self.size = sum([x.nbytes for x in inputs] + [t.array.nbytes for t in history(self.z) if t.gate])
 
     def back(self, dout: Any) -> list[Any]:
         """Run the engine over the tape."""
@@ -96,7 +97,7 @@ def composed(steps: list[Step], constants: tuple[Any, ...]) -> Callable[..., Any
     return function
 
 
-def _leaf(array: NDArray[Any]) -> Tensor:
-    leaf = Tensor.of(array)
+def _leaf(x: Any) -> Tensor:
+    leaf = Tensor.of(x) if recorder() is None else Tensor(x)       # which the recorder sees
     leaf.tracked = True
     return leaf

@@ -6,7 +6,7 @@ chapter 5 measures it.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from numpy.typing import ArrayLike
 from .. import functional as F
 from .. import gates as g
 from ..check import numerical_gradient
+from ..nn.calls import raw
 from ..tensor import Tensor
+from .arrays import is_recorded
 
 __all__ = ["feed_forward", "update_weights"]
 
@@ -105,15 +107,25 @@ def update_weights(inputs: ArrayLike, outputs: ArrayLike, weights: Sequence[Any]
     (2.25, array([-0.3]))
     """
     given = _weights("update_weights", weights)
-    exact: list[Any] = [np.asarray(w, np.float64) if w.dtype.kind == "f" else w for w in given]
+    exact: list[Any] = [raw(w, np.float64) if w.dtype.kind == "f" else w for w in given]
     updated: list[Any] = []
     for i, w in enumerate(given):
         def nudged(x: Any, i: int = i) -> Any:
             return feed_forward(inputs, outputs, [*exact[:i], x, *exact[i + 1:]])
 
-        slope = numerical_gradient(nudged, w, method="forward", step=STEP)
+        slope = _slope(nudged, w) if is_recorded(w) else numerical_gradient(nudged, w, method="forward", step=STEP)
         updated.append((exact[i] - float(lr) * slope).astype(w.dtype) if w.ndim else float(w - lr * slope))
     return updated, feed_forward(inputs, outputs, exact)
+
+
+def _slope(f: Callable[[Any], Any], w: Any) -> Any:
+    """Return the forward differences in a step that is being recorded: the same, with an array for each nudge."""
+    base, slopes = f(w), []
+    for index in np.ndindex(w.shape):
+        nudge = np.zeros(w.shape)
+        nudge[index] = STEP
+        slopes.append((f(w + nudge) - base) / STEP)
+    return g.reshape(g.stack(slopes), shape=w.shape)
 
 
 def _array(x: Any) -> Any:

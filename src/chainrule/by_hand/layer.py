@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..gate import Gate, describe, own
-from ..mode import mode
-from ..nn.calls import Calls
+from ..mode import mode, recorder
+from ..nn.calls import Calls, is_value, lowered, raw
 from ..reverse import accumulate
+from ..state import reach
 from ..tensor import Tensor
 from .calls import Call, Chained, Step, Taped, composed
 
@@ -62,10 +63,13 @@ class HandLayer:
     """
 
     parameters: ClassVar[tuple[str, ...]] = ()
+    notes: ClassVar[frozenset[str]] = frozenset({"_calls"})      # no matter of a step that is being recorded
+    leaves: ClassVar[frozenset[str]] = frozenset()               # attributes that are set for the user to look at
     _calls: Calls
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.leaves |= {f"d{name}" for name in cls.parameters}
         for name in cls.parameters:
             setattr(cls, f"d{name}", None)
 
@@ -124,13 +128,14 @@ class HandLayer:
         return self._called(lambda given, owned: Chained(pairs, given, owned, constants), inputs)
 
     def _called(self, call_of: Callable[[list[Any], list[Any]], Call], inputs: tuple[Any, ...]) -> Any:
-        record = mode.record
+        reach(self)
+        record, step = mode.record, recorder()
         try:
             owned = [self._parameter(name) for name in self.parameters]
             given = []
             for x in inputs:
                 array = x if type(x) is np.ndarray and x.dtype.kind == "f" else _floating(x, (*owned, *inputs))
-                given.append(own(array) if record else array)
+                given.append(own(array) if record and step is None else array)
             call = call_of(given, owned)
         except (IndexError, TypeError, ValueError) as error:
             kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
@@ -138,9 +143,11 @@ class HandLayer:
         if record:
             self._remembered().keep(call)
             for i, x in enumerate(inputs):
-                if not given[i].ndim:
+                if not given[i].ndim and step is None:
                     call.scalars = (*call.scalars, (i, isinstance(x, NUMBERS)))
         z = call.result
+        if isinstance(z, Tensor):                        # of a step that is being recorded
+            return lowered(z)
         if z.ndim:
             return z.copy()
         return z.item() if all(isinstance(x, NUMBERS) for x in inputs) else np.asarray(z)[()]
@@ -176,42 +183,48 @@ class HandLayer:
         slopes, theirs = call.back(seed), {id(dout)}     # a gate may hand on what it gets, also twice
         for i, slope in enumerate(slopes):
             if slope is None:                            # no path leads there
-                slopes[i] = np.zeros_like(call.sources[i])
+                slopes[i] = np.zeros(call.sources[i].shape, call.sources[i].dtype)
+            elif isinstance(slope, Tensor):
+                slopes[i] = lowered(slope)
             elif type(slope) is not np.ndarray or slope.base is not None or id(slope) in theirs:
                 slopes[i] = np.array(slope)
             theirs.add(id(slope))
         for name, slope in zip(self.parameters, slopes[call.count:], strict=True):
             before = getattr(self, f"d{name}") if calls.went_back else None
-            setattr(self, f"d{name}", slope if before is None else _sum(before, slope))
+            setattr(self, f"d{name}", slope if before is None else before + slope if recorder() is not None
+                    else _sum(before, slope))
         calls.went_back = True
         for i, is_number in call.scalars:
             slopes[i] = slopes[i].item() if is_number else slopes[i][()]
         return slopes[0] if call.count == 1 else tuple(slopes[:call.count])
 
-    def _seed(self, dout: Any, z: NDArray[Any]) -> NDArray[Any]:
+    def _seed(self, dout: Any, z: Any) -> Any:
         """Return the gradient to begin with."""
         if dout is None:
             return np.ones(z.shape, z.dtype)
-        d = np.asarray(dout.array if isinstance(dout, Tensor) else dout, z.dtype)
+        d: Any = raw(dout, z.dtype)
         if d.shape != z.shape:
             remedy = "; the gradient of the sum begins with np.ones" if not d.shape else ""
             raise ValueError(f"{type(self).__name__}.backward: dout has shape {d.shape}, but forward returned {z.shape}"
                              f"{remedy}")
         return d
 
-    def _parameter(self, name: str) -> NDArray[Any]:
+    def _parameter(self, name: str) -> Any:
         value: Any = getattr(self, name)
+        if isinstance(value, Tensor) and is_value(value):
+            return value
         if type(value) is not np.ndarray or value.dtype.kind != "f":
             value = parameter(value, name)
             setattr(self, name, value)
-        return value                                     # type: ignore[no-any-return]
+        return value
 
     def _remembered(self) -> Calls:
-        """Return the calls that can still be gone back through."""
+        """Return the calls that can still be gone back through; in a recorded step, those of that step."""
         found: Calls | None = self.__dict__.get("_calls")
         if found is None:
             found = self._calls = Calls((MOST_CALLS, MOST_BYTES))
-        return found
+        step = recorder()
+        return found if step is None else step.calls(found)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles leave the calls behind: they belong to this object's past."""
@@ -232,17 +245,17 @@ def parameter(value: ArrayLike, name: str) -> NDArray[Any]:
     return np.asarray(value) if isinstance(value, np.ndarray) else np.array(value, float)
 
 
-def _floating(x: Any, others: tuple[Any, ...]) -> NDArray[Any]:
+def _floating(x: Any, others: tuple[Any, ...]) -> Any:
     """Return an input as an array of floating-point numbers, in the dtype of the first thing that has such a one."""
-    if isinstance(x, Tensor):
+    if isinstance(x, Tensor) and not is_value(x):
         raise TypeError("got a tensor, and layers by hand take arrays; pass x.numpy(), or put the layer into an "
                         "nn.Sequential, where it is a layer of tensors")
-    array = np.asarray(x)
+    array = x if isinstance(x, Tensor) else np.asarray(x)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"expected real numbers, got {describe(x)}")
     if array.dtype.kind == "f" and not isinstance(x, NUMBERS):
         return array
-    dtypes = (y.dtype for y in others if isinstance(y, np.ndarray | np.generic) and y.dtype.kind == "f")
+    dtypes = (y.dtype for y in others if isinstance(y, np.ndarray | np.generic | Tensor) and y.dtype.kind == "f")
     return array.astype(next(dtypes, np.dtype(float)))
 
 

@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import functional as F
 from .. import gates as g
+from ..mode import recorder
+from ..state import given
+from .arrays import as_array
 from .layer import HandLayer, parameter
 
 __all__ = ["AddLayer", "Affine", "BatchNormalization", "Dropout", "MaxLayer", "MulLayer", "Relu", "Sigmoid",
@@ -262,11 +265,11 @@ class BatchNormalization(HandLayer):
         mean: Any = None
         var: Any = None
         if train_flg:
-            rows = np.reshape(x, (len(x), -1)) if flat else np.asarray(x)
+            rows = np.reshape(x, (len(x), -1)) if flat else as_array(x)
             if rows.size <= rows.shape[1]:
                 raise ValueError(f"BatchNormalization.forward: x has shape {shape}: one value for each feature, which "
                                  "has no variance; pass a larger batch, or train_flg=False")
-        elif self.running_mean is None or self.running_var is None:
+        elif not (given(self, "running_mean") and given(self, "running_var")):
             raise RuntimeError("BatchNormalization.forward: there are no running statistics yet; call it in training "
                                "first, or pass running_mean and running_var when it is made")
         else:
@@ -280,13 +283,13 @@ class BatchNormalization(HandLayer):
         y = self.run(normalized, x)
         if train_flg:
             axes = (0, *range(2, rows.ndim))
-            self.running_mean = self._moved(self.running_mean, rows.mean(axes))
-            self.running_var = self._moved(self.running_var, rows.var(axes))
+            self.running_mean = self._moved("running_mean", rows.mean(axes))
+            self.running_var = self._moved("running_var", rows.var(axes))
         return y
 
-    def _moved(self, running: Any, batch: NDArray[Any]) -> NDArray[Any]:
-        share: NDArray[Any] = (1 - self.momentum) * batch
-        return share if running is None else self.momentum * running + share
+    def _moved(self, name: str, batch: Any) -> Any:
+        share = (1 - self.momentum) * batch
+        return self.momentum * getattr(self, name) + share if given(self, name) else share
 
 
 class Dropout(HandLayer):
@@ -363,15 +366,17 @@ class SoftmaxWithLoss(HandLayer):
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
 
+    leaves = frozenset({"loss", "t", "_scores"})
     loss: Any = None
     t: NDArray[Any] | None = None
     _scores: NDArray[Any] | None = None
 
     def forward(self, x: Any, t: Any) -> Any:
         """Compare scores (N, C), or (C,), with classes (N,) or with rows of the scores' shape, such as one-hot ones."""
-        scores, labels = np.asarray(x), np.array(t)
+        scores, labels = as_array(x), as_array(t, copy=True)
         target = labels
-        if labels.shape == scores.shape and scores.ndim == 2 and labels.size and _is_one_hot(labels):
+        if labels.shape == scores.shape and scores.ndim == 2 and labels.size and recorder() is None and _is_one_hot(
+                labels):                                 # a recorded step must not look
             target = labels.argmax(axis=1)
         if target.dtype.kind in "iu" and target.shape == scores.shape[:1] and scores.ndim == 2 and target.size:
             try:
@@ -385,7 +390,7 @@ class SoftmaxWithLoss(HandLayer):
             elif scores.ndim == 1 and labels.size == 1:
                 target = labels.reshape(())
             loss = self.run(lambda x: F.cross_entropy(x, target), x)
-        self.loss, self.t, self._scores = loss, labels, np.array(scores)
+        self.loss, self.t, self._scores = loss, labels, as_array(scores, copy=True)
         return loss
 
     def backward(self, dout: Any = 1) -> Any:
@@ -395,7 +400,7 @@ class SoftmaxWithLoss(HandLayer):
     @property
     def y(self) -> NDArray[Any] | None:
         """The probabilities of the last `forward`."""
-        return None if self._scores is None else np.asarray(g.softmax(self._scores, axis=-1))
+        return None if self._scores is None else as_array(g.softmax(self._scores, axis=-1))
 
 
 def _is_one_hot(rows: NDArray[Any]) -> bool:

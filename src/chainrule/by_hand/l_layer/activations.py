@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ... import gates as g
 from ...gate import Gate
 from ...reverse import pull
+from ..arrays import as_array
 from .shapes import Array, like
 
 __all__ = ["ACTIVATIONS", "activate", "activate_backward", "relu", "relu_backward", "sigmoid", "sigmoid_backward"]
@@ -21,8 +21,8 @@ def activate(activation: str, Z: ArrayLike) -> tuple[Any, Array]:
     """Apply an activation by name; return its result, and what the way back needs."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r}, expected one of {', '.join(map(repr, ACTIVATIONS))}")
-    Z = np.asarray(Z)
-    return ACTIVATIONS[activation](Z), Z
+    z: Array = as_array(Z)
+    return ACTIVATIONS[activation](z), z
 
 
 def activate_backward(activation: str, dA: ArrayLike, cache: Any) -> Any:

@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike
 from ... import functional as F
 from ...reverse import pullback
 from ...tensor import Tensor
+from ..arrays import as_array
 from .shapes import Array, columns, like
 
 __all__ = ["compute_cost", "losses_of_logits", "slope_of_losses"]
 
 
-def compute_cost(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Any] | None = None) -> float:
+def compute_cost(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Any] | None = None) -> Any:
     r"""Return the cross-entropy, :math:`J = -\frac1m \sum \bigl(Y \ln A_L + (1 - Y) \ln(1 - A_L)\bigr)`.
 
     Parameters
@@ -32,7 +33,7 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Any] | None = Non
     -------
     float
         Never NaN and never infinite. From AL alone, a loss is at most 100, since a probability of 1 to the last digit
-        says no more than that; from logits it has no bound.
+        says no more than that; from logits it has no bound. (In a compiled step, a tensor.)
 
     Raises
     ------
@@ -52,8 +53,8 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Any] | None = Non
     Y = like("compute_cost", "Y", Y, "AL", AL.shape)
     if caches is not None:
         Z = like("compute_cost", "Z of the last layer", caches[-1][1], "AL", AL.shape)
-        return float(losses_of_logits(Z, Y) / AL.shape[1])
-    return float(F.binary_cross_entropy(AL, Y, reduction="sum") / AL.shape[1])
+        return _number(losses_of_logits(Z, Y) / AL.shape[1])
+    return _number(F.binary_cross_entropy(AL, Y, reduction="sum") / AL.shape[1])
 
 
 def losses_of_logits(Z: Any, Y: Array, reduction: str = "sum") -> Any:
@@ -65,4 +66,8 @@ def slope_of_losses(Z: Array, Y: Array) -> Any:
     """Return the derivative of the losses, each sample's own, by the last layer's Z."""
     logits = Tensor(Z, requires_grad=True)
     losses = losses_of_logits(logits, Y)
-    return pullback({losses: np.ones((), losses.dtype)})[logits]
+    return as_array(pullback({losses: np.ones((), losses.dtype)})[logits], copy=True)
+
+
+def _number(x: Any) -> Any:
+    return x if isinstance(x, Tensor) else float(x)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ... import gates as g
 from ...reverse import pull
+from ..arrays import alone, truth
 from .activations import activate, activate_backward
 from .cost import slope_of_losses
 from .shapes import Array, columns, depth, like, matching
@@ -97,7 +98,7 @@ def linear_forward(A: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Any, Linea
     array([[11.5]])
     """
     A, W, b = matching("linear_forward", A, W, b)
-    return g.linear(*_in_rows(A, W, b)).T, (A, W, b)
+    return alone(g.linear(*_in_rows(A, W, b)).T), (A, W, b)
 
 
 def linear_activation_forward(A_prev: ArrayLike, W: ArrayLike, b: ArrayLike, activation: str) -> tuple[Any, Cache]:
@@ -217,7 +218,7 @@ def linear_backward(dZ: ArrayLike, cache: LinearCache) -> tuple[Any, Any, Any]:
     dZ = like("linear_backward", "dZ", dZ, "Z", (len(W), samples))
     rows = _in_rows(A_prev, W, b)
     dA_prev, dW, db = pull(g.linear, dZ.T, None, rows, {}, (True, True, True))     # its derivatives need no Z
-    return dA_prev.T, dW / samples, db[:, None] / samples
+    return alone(dA_prev.T), dW / samples, db[:, None] / samples
 
 
 def linear_activation_backward(dA: ArrayLike, cache: Cache, activation: str) -> tuple[Any, Any, Any]:
@@ -289,7 +290,7 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
         raise ValueError("L_model_backward: there are no caches; pass those that L_model_forward returned beside AL")
     linear_cache, Z = _opened("L_model_backward", caches[-1])
     AL = like("L_model_backward", "AL", AL, "Z of the last layer", Z.shape)
-    if (np.abs(AL - activate("sigmoid", Z)[0]) > FAR).any():
+    if (np.abs(truth(AL) - g.sigmoid(truth(Z))) > FAR).any():
         raise ValueError("L_model_backward: AL is not the sigmoid of the last Z in these caches; pass the AL and the "
                          "caches of one call of L_model_forward")
     dZ = slope_of_losses(Z, like("L_model_backward", "Y", Y, "AL", Z.shape))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import as_array
+
 __all__ = ["Array", "columns", "depth", "known_gradients", "like", "matching"]
 
 Array = NDArray[Any]
@@ -14,7 +16,7 @@ Array = NDArray[Any]
 
 def columns(what: str, name: str, x: Any) -> Array:
     """Return samples in columns as an array; `name` is what the caller of `what` calls them."""
-    array: Array = np.asarray(x)
+    array: Array = as_array(x)
     if array.ndim != 2 or not array.shape[1]:
         remedy = f"; a single sample is a column, {name}.reshape(-1, 1)" if array.ndim == 1 else ""
         raise ValueError(f"{what}: {name} has shape {array.shape}, expected (features, samples), with at least one "
@@ -25,7 +27,7 @@ def columns(what: str, name: str, x: Any) -> Array:
 def matching(what: str, A: Any, W: Any, b: Any, names: tuple[str, str, str] = ("A", "W", "b")
              ) -> tuple[Array, Array, Array]:
     """Return samples, weights and biases of one layer as arrays that fit."""
-    A, W, b = columns(what, names[0], A), np.asarray(W), np.asarray(b)
+    A, W, b = columns(what, names[0], A), as_array(W), as_array(b)
     if W.ndim != 2:
         raise ValueError(f"{what}: {names[1]} has shape {W.shape}, expected (outputs, inputs)")
     if W.shape[1] != A.shape[0]:
@@ -47,7 +49,7 @@ def matching(what: str, A: Any, W: Any, b: Any, names: tuple[str, str, str] = ("
 
 def like(what: str, name: str, x: Any, other: str, shape: tuple[int, ...]) -> Array:
     """Return an array that must have the shape of another: nothing is broadcast."""
-    array: Array = np.asarray(x)
+    array: Array = as_array(x)
     if array.shape != shape:
         remedy = ""
         if array.shape == shape[::-1]:

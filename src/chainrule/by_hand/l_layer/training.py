@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ... import gates as g
+from ...nn.calls import is_value
+from ...tensor import Tensor
 from .cost import compute_cost
 from .network import L_model_backward, L_model_forward, initialize_parameters
 from .shapes import Array, columns, depth, known_gradients, like
@@ -54,7 +57,8 @@ def update_parameters(parameters: dict[str, Array], grads: dict[str, Array], lea
     for name, value in parameters.items():
         slope = like("update_parameters", f"d{name}", grads[f"d{name}"], name, np.shape(value))
         moved = value - step * slope
-        parameters[name] = moved.astype(value.dtype, copy=False) if value.dtype.kind == "f" else moved
+        widened = value.dtype.kind == "f" and moved.dtype != value.dtype
+        parameters[name] = moved.astype(value.dtype) if widened else moved
     return parameters
 
 
@@ -197,6 +201,9 @@ def clip_gradients(gradients: dict[str, Array], maxValue: float) -> dict[str, Ar
     if not maxValue >= 0:
         raise ValueError(f"clip_gradients: maxValue is {maxValue}, expected a number from 0 on")
     for name, gradient in gradients.items():
+        if isinstance(gradient, Tensor) and is_value(gradient):
+            gradient[...] = g.clip(gradient, -maxValue, maxValue)
+            continue
         if not isinstance(gradient, np.ndarray):
             raise TypeError(f"clip_gradients: {name} is {gradient!r}, and only an array can be written into; "
                             "make it one with np.array")
