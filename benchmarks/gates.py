@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .runner import spread
+from .rows import spread
 
 __all__ = ["measure", "table"]
 

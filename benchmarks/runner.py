@@ -8,57 +8,24 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .contenders import CONTENDERS
-from .workloads import WORKLOADS, Workload
+from .rows import Row, best, spread
+from .workloads import Workload
 
-__all__ = ["Child", "Row", "disagreement", "measure", "spread", "table"]
+__all__ = ["Child", "Process", "disagreement", "measure"]
 
 TOLERANCE = 1e-3         #: how far losses may lie apart, as a fraction
+COMPILED = 3             #: steps after which a compiler is done with a step whose arguments stay the same
 REST = 0.06              #: seconds between blocks: threads of the one before spin for a while before they sleep
-
-
-@dataclass
-class Row:
-    """What was measured of one contender.
-
-    Attributes
-    ----------
-    contender, family : str
-    median, low, high : float
-        Of the blocks, in µs per step; `low` and `high` are the 10th and the 90th percentile.
-    ratio : float or None
-        The median in units of the fastest PyTorch variant's.
-    loss : float
-        After the steps before the first block.
-    refused : str
-        Why there are no figures; empty if there are.
-    """
-
-    contender: str
-    family: str
-    median: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    ratio: float | None = None
-    loss: float = math.nan
-    refused: str = ""
-    blocks: list[float] = field(default_factory=list, repr=False)
-
-
-def spread(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the median, the 10th and the 90th percentile."""
-    ordered = sorted(values)
-    last = len(ordered) - 1
-    return statistics.median(ordered), ordered[round(0.1 * last)], ordered[round(0.9 * last)]
 
 
 def disagreement(losses: Sequence[float], reference: Sequence[float]) -> str:
@@ -108,17 +75,35 @@ class Child:
 
 
 class Process(Child):
-    """A contender's process, which times a block of steps when asked."""
+    """A contender's process, which times a block of steps when asked.
+
+    Attributes
+    ----------
+    peak : int or None
+        The bytes of memory that it has had at most, by the end of the last block.
+    """
+
+    peak: int | None = None
 
     def __init__(self, contender: str, workload: str) -> None:
-        super().__init__("benchmarks.child", workload, contender, environment=CONTENDERS[contender].environment())
+        self.folder, environment = TemporaryDirectory(), CONTENDERS[contender].environment()
+        if CONTENDERS[contender].cache:
+            environment[CONTENDERS[contender].cache] = self.folder.name
+        super().__init__("benchmarks.child", workload, contender, environment=environment)
 
     def time(self, steps: int) -> float:
         """Return the seconds that so many steps take."""
-        return float(self.ask(steps))
+        found = self.ask(steps)
+        self.peak = found["peak"]
+        return float(found["seconds"])
+
+    def end(self) -> None:
+        """End the process, and remove what it compiled."""
+        super().end()
+        self.folder.cleanup()
 
 
-def measure(workload: Workload, contenders: Sequence[str], *, rounds: int, block: float,
+def measure(workload: Workload, contenders: Sequence[str], *, rounds: int, block: float, patience: float = math.inf,
             report: Callable[[str], None] = lambda line: None) -> list[Row]:
     """Time a workload.
 
@@ -131,6 +116,8 @@ def measure(workload: Workload, contenders: Sequence[str], *, rounds: int, block
         How many blocks of each are timed.
     block : float
         How long a block should take, in seconds.
+    patience : float
+        Seconds after which no other round begins, if there were three: on a busy machine they take long.
     report : callable
         Is told what goes on.
 
@@ -141,83 +128,72 @@ def measure(workload: Workload, contenders: Sequence[str], *, rounds: int, block
     """
     rows = {name: Row(name, CONTENDERS[name].family) for name in contenders}
     processes: dict[str, Process] = {}
+    imported: dict[str, int | None] = {}
     try:
         reference: list[float] | None = None
         for name in contenders:
             report(f"{workload.name}: {name} trains")
-            process = Process(name, workload.name)
+            process, row = Process(name, workload.name), rows[name]
             try:
-                losses = process.answer()
+                found = process.answer()
             except RuntimeError as error:
-                rows[name].refused = f"it cannot start: {error}"
+                row.refused = f"it cannot start: {error}"
                 process.end()
                 continue
+            losses, row.built, row.trained, imported[name] = (
+                found[key] for key in ("losses", "built", "seconds", "imported"))
+            row.first = row.built + sum(row.trained[:COMPILED])
             reference = losses if reference is None else reference
-            rows[name].loss, rows[name].refused = losses[-1], disagreement(losses, reference)
-            if rows[name].refused:
+            row.loss, row.refused = losses[-1], disagreement(losses, reference)
+            if row.refused:
                 process.end()
             else:
                 processes[name] = process
-        steps = {name: _steps_in(process, block) for name, process in processes.items()}
-        order = list(processes)
+        taken = {name: _seconds_of_a_step(process, block) for name, process in processes.items()}
+        order, start = list(processes), time.monotonic()
         for done in range(rounds):
-            report(f"{workload.name}: round {done + 1} of {rounds}")
+            if done >= 3 and time.monotonic() - start > patience:
+                break
+            report(f"{workload.name}: round {done + 1} of {rounds}, load average {_load()}")
             for name in order:
+                steps = max(2, round(block / taken[name]))               # as many as the last block's speed allows
                 time.sleep(REST)
-                processes[name].time(max(1, steps[name] // 4))           # back into the caches
-                rows[name].blocks.append(processes[name].time(steps[name]) / steps[name] * 1e6)
+                processes[name].time(max(1, steps // 4))                 # back into the caches
+                taken[name] = processes[name].time(steps) / steps
+                rows[name].blocks.append(taken[name] * 1e6)
             order = order[1:] + order[:1]
     finally:
         for process in processes.values():
             process.end()
-    for name in processes:
-        rows[name].median, rows[name].low, rows[name].high = spread(rows[name].blocks)
-    best = min((rows[name].median for name in processes if rows[name].family == "torch"), default=None)
-    for name in processes:
-        rows[name].ratio = None if best is None else rows[name].median / best
+    for name, process in processes.items():
+        row, before = rows[name], imported[name]
+        row.median, row.low, row.high = spread(row.blocks)
+        if process.peak is not None and before is not None:
+            row.peak, row.more = process.peak / 1e6, (process.peak - before) / 1e6
+    compare(list(rows.values()))
     return list(rows.values())
 
 
-def _steps_in(process: Process, seconds: float) -> int:
-    """Return how many steps fill a block."""
-    steps = 2
-    while (taken := process.time(steps)) < seconds / 4:
-        steps *= 2
-    return max(2, round(steps * seconds / taken))
-
-
-def table(workload: Workload, rows: Sequence[Row]) -> str:
-    """Return what was measured, for people."""
-    lines = [f"{workload.name}  {workload.summary}",
-             f"    {'':28}{'µs per step':>12}{'10 % – 90 %':>20}{'× best torch':>14}{'loss':>12}"]
+def compare(rows: Sequence[Row]) -> None:
+    """Fill in the ratios of the rows of a workload."""
+    torch = best(rows, [row.contender for row in rows if row.family == "torch"])
+    plans = [row for row in rows if row.family == "flat plan"]
     for row in rows:
         if row.refused:
-            lines.append(f"    {row.contender:28}no row: {row.refused}")
             continue
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        lines.append(f"    {row.contender:28}{row.median:12.1f}{f'{row.low:.1f} – {row.high:.1f}':>20}{ratio:>14}"
-                     f"{row.loss:12.5f}")
-    ours = next((row for row in rows if row.contender == "chainrule"), None)
-    if ours is not None and ours.ratio is not None:
-        verdict = "met" if ours.ratio <= workload.target else "missed"
-        lines.append(f"    target: at most {workload.target:g} × the best of PyTorch: {verdict}, {ours.ratio:.2f}")
-        default = next((row for row in rows if row.contender == "torch" and not row.refused), None)
-        if workload.target > 1 and default is not None:
-            ratio = ours.median / default.median
-            verdict = "met" if ratio <= 1 else "missed"
-            lines.append(f"    target: no slower than PyTorch's defaults: {verdict}, {ratio:.2f}")
-    return "\n".join(lines)
+        threads = CONTENDERS[row.contender].one_thread
+        flat = best(rows, [plan.contender for plan in plans if CONTENDERS[plan.contender].one_thread == threads])
+        row.torch = None if torch is None else row.median / torch.median
+        row.flat = None if flat is None else row.median / flat.median
 
 
-def run(names: Sequence[str], contenders: Sequence[str], *, rounds: int, block: float,
-        report: Callable[[str], None], show: Callable[[str], None]) -> tuple[dict[str, Any], bool]:
-    """Time several workloads; return everything as data, and whether every row could be printed."""
-    found, complete = {}, True
-    for name in names:
-        workload = WORKLOADS[name]
-        rows = measure(workload, contenders, rounds=rounds, block=block, report=report)
-        report("")
-        show(table(workload, rows) + "\n")
-        complete = complete and not any(row.refused for row in rows)
-        found[name] = {"workload": asdict(workload), "rows": [asdict(row) for row in rows]}
-    return found, complete
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
+
+
+def _seconds_of_a_step(process: Process, block: float) -> float:
+    """Try how long a step takes, in more and more of them."""
+    steps = 2
+    while (seconds := process.time(steps)) < block / 4:
+        steps *= 2
+    return seconds / steps

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from typing import Any
 
-from .runner import spread
+from .rows import spread
 
 __all__ = ["measure", "table"]
 

@@ -30,8 +30,6 @@ class Workload:
     lr : float
     batch : int
     bias : bool
-    target : float
-        How long a step may take at most, in units of the best PyTorch variant's time.
     """
 
     name: str
@@ -43,7 +41,6 @@ class Workload:
     lr: float
     batch: int
     bias: bool = True
-    target: float = 1.0
 
     def weights(self) -> list[tuple[Array, Array | None]]:
         """Draw the first weights, (outputs, inputs) and uniform in ±1/√inputs, and a zero bias for each layer."""
@@ -74,5 +71,5 @@ WORKLOADS = {w.name: w for w in (
     Workload("W3", "2-4-3-1, batch 400, relu, relu, sigmoid, binary cross entropy, SGD",
              (2, 4, 3, 1), ("relu", "relu", "sigmoid"), "binary cross entropy", "SGD", lr=0.1, batch=400),
     Workload("W4", "784-512-512-10, batch 128, relu, cross entropy, Adam",
-             (784, 512, 512, 10), ("relu", "relu", ""), "cross entropy", "Adam", lr=1e-3, batch=128, target=1.5),
+             (784, 512, 512, 10), ("relu", "relu", ""), "cross entropy", "Adam", lr=1e-3, batch=128),
 )}

@@ -10,21 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import __main__ as command
-from benchmarks import gates, runner, startup
+from benchmarks import gates, report, rows, runner, startup
 from benchmarks.contenders import CONTENDERS, Contender
 from benchmarks.workloads import WORKLOADS
-
-
-def losses(contender: str, workload: str, steps: int) -> list[float]:
-    step = CONTENDERS[contender].build(WORKLOADS[workload])
-    return [float(step()) for _ in range(steps)]
-
-
-@pytest.mark.parametrize("name", WORKLOADS)
-def test_chainrule_trains_as_numpy_by_hand_does(name):
-    ours, by_hand = losses("chainrule", name, 8), losses("NumPy by hand", name, 8)
-    assert ours == pytest.approx(by_hand, rel=1e-5)
-    assert ours[-1] < ours[0]                            # and it is training
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -35,6 +23,29 @@ def test_data_and_weights_are_the_same_each_time_and_float32(name):
         assert (a is None and b is None) or (a == b).all()
     assert workload.data()[0].dtype == "float32"
     assert [w.shape for w, _ in workload.weights()] == list(zip(workload.sizes[1:], workload.sizes[:-1], strict=True))
+
+
+class Fake:
+    """Instead of a process: a millisecond a step."""
+
+    peak = None
+
+    def __init__(self, contender, workload):
+        self.contender = contender
+
+    def answer(self):
+        return {"losses": [1.0, 0.5], "built": 0.25, "seconds": [0.5, 0.125], "imported": 3_000_000}
+
+    def time(self, steps):
+        return steps * 1e-3
+
+    def end(self):
+        pass
+
+
+def replaced(monkeypatch, process):
+    monkeypatch.setattr(runner, "Process", process)
+    monkeypatch.setattr(runner, "REST", 0)
 
 
 class TestRefusal:
@@ -51,29 +62,23 @@ class TestRefusal:
         assert runner.disagreement([1e-5], [2e-5]) != ""
 
     def test_a_row_that_differs_has_no_figures(self, monkeypatch):
-        class Fake:
-            """Instead of a process: the second contender trains with another learning rate."""
-
-            def __init__(self, contender, workload):
-                self.contender, self.ended = contender, False
+        class Other(Fake):
+            """The second contender trains with another learning rate."""
 
             def answer(self):
-                return [1.0, 0.5 if self.contender == "torch" else 0.6]
+                return super().answer() | ({"losses": [1.0, 0.6]} if self.contender == "chainrule" else {})
 
             def time(self, steps):
                 assert self.contender == "torch", "somebody who was refused is timed"
-                return steps * 1e-3
+                return super().time(steps)
 
-            def end(self):
-                self.ended = True
-
-        monkeypatch.setattr(runner, "Process", Fake)
-        monkeypatch.setattr(runner, "REST", 0)
-        rows = runner.measure(WORKLOADS["W3"], ["torch", "chainrule"], rounds=3, block=0.01)
-        assert [bool(row.refused) for row in rows] == [False, True]
-        assert rows[0].median == pytest.approx(1000)
-        assert rows[1].blocks == []
-        text = runner.table(WORKLOADS["W3"], rows)
+        replaced(monkeypatch, Other)
+        found = runner.measure(WORKLOADS["W3"], ["torch", "chainrule"], rounds=3, block=0.01)
+        assert [bool(row.refused) for row in found] == [False, True]
+        assert found[0].median == pytest.approx(1000)
+        assert found[0].first == 0.875
+        assert found[1].blocks == []
+        text = report.table(WORKLOADS["W3"], found)
         assert "no row" in text
         assert "nan" not in text
 
@@ -90,40 +95,58 @@ def test_a_contender_that_cannot_start_is_refused_with_its_error(monkeypatch):
 def test_blocks_alternate_and_the_order_changes(monkeypatch):
     timed = []
 
-    class Fake:
-        def __init__(self, contender, workload):
-            self.contender = contender
-
-        def answer(self):
-            return [1.0]
+    class Noted(Fake):
+        peak = 5_000_000
 
         def time(self, steps):
             timed.append(self.contender)
-            return steps * 1e-3
+            return super().time(steps)
 
-        def end(self):
-            pass
-
-    monkeypatch.setattr(runner, "Process", Fake)
-    monkeypatch.setattr(runner, "REST", 0)
+    replaced(monkeypatch, Noted)
     names = ["torch", "chainrule", "NumPy by hand"]
-    runner.measure(WORKLOADS["W1"], names, rounds=3, block=0.004)
+    found = runner.measure(WORKLOADS["W1"], names, rounds=3, block=0.004)
     rounds = [name for i, name in enumerate(timed[-18:]) if i % 2]       # each block follows a warm-up of its own
     assert rounds == [*names, *names[1:], names[0], names[2], *names[:2]]
+    assert [(row.peak, row.more) for row in found] == [(5, 2)] * 3
+
+
+def test_blocks_have_fewer_steps_when_the_machine_is_busy(monkeypatch):
+    asked, speeds = [], iter([1e-3] * 2 + [1e-1] * 2 + [1e-2] * 4)        # of the trial, and of each warm-up and block
+
+    class Slower(Fake):
+        def time(self, steps):
+            asked.append(steps)
+            return steps * next(speeds)
+
+    replaced(monkeypatch, Slower)
+    runner.measure(WORKLOADS["W1"], ["torch"], rounds=3, block=0.016)
+    assert asked == [2, 4, 4, 16, 1, 2, 1, 2]
+    assert next(speeds, None) is None
+
+
+@pytest.mark.parametrize(("patience", "rounds"), [(0, 3), (1e9, 8)])
+def test_on_a_busy_machine_there_are_fewer_rounds(monkeypatch, patience, rounds):
+    replaced(monkeypatch, Fake)
+    row, = runner.measure(WORKLOADS["W1"], ["torch"], rounds=8, block=0.004, patience=patience)
+    assert len(row.blocks) == rounds
 
 
 def test_spread_is_the_median_and_the_outer_tenths():
-    assert runner.spread([float(i) for i in range(11)]) == (5.0, 1.0, 9.0)
-    assert runner.spread([3.0]) == (3.0, 3.0, 3.0)
+    assert rows.spread([float(i) for i in range(11)]) == (5.0, 1.0, 9.0)
+    assert rows.spread([3.0]) == (3.0, 3.0, 3.0)
 
 
-def test_a_real_run_prints_every_row(capsys):
-    given = ["--only", "W3", "--contenders", "NumPy by hand;chainrule", "--rounds", "2", "--block", "0.002", "--json"]
+@pytest.mark.parametrize("name", ["compare", "steps"])
+def test_a_real_run_prints_every_row(capsys, name):
+    given = [name, "--only", "W3", "--contenders", "NumPy by hand;chainrule", "--rounds", "2", "--block", "0.002",
+             "--json"]
     assert command.main(given) == 0
     found = json.loads(capsys.readouterr().out)
-    rows = found["steps"]["W3"]["rows"]
-    assert [row["contender"] for row in rows] == ["NumPy by hand", "chainrule"]
-    assert all(row["median"] > 0 and len(row["blocks"]) == 2 and not row["refused"] for row in rows)
+    measured = found["compare"]["W3"]["rows"]
+    assert [row["contender"] for row in measured] == ["NumPy by hand", "chainrule"]
+    assert all(row["median"] > 0 and len(row["blocks"]) == 2 and not row["refused"] for row in measured)
+    assert all(row["first"] > 0 and len(row["trained"]) == 20 for row in measured)
+    assert all(row["peak"] > row["more"] > 0 for row in measured)
     assert found["machine"]["numpy"]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..runner import REST, Child, disagreement, spread
+from ..rows import spread
+from ..runner import REST, Child, disagreement
 from .contenders import CONTENDERS, OURS, USUAL
 from .task import BATCH, EPOCHS, TARGET, Images, write
 
