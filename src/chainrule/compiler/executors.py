@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import Any, Protocol, runtime_checkable
 
 from .program import Program
@@ -82,9 +81,7 @@ class Native:
     name = "native"
 
     def available(self) -> str:
-        if find_spec("llvmlite") is None:
-            return 'llvmlite is not installed; pip install "chainrule[native]" brings it'
-        return "this version of chainrule has no native executor yet; the extra `native` will bring it"
+        return "this version of chainrule has no native executor yet; a later one brings it in the extra `native`"
 
     def build(self, program: Program) -> Run:
         raise RuntimeError(f"the executor 'native' is not available: {self.available()}")
