@@ -3,16 +3,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule.compiler.numpy_executor import flat
 from chainrule.compiler.passes import broadcasts, casts, dead
-
-
-def recorded(function, *arguments):
-    step = cr.compile(function)
-    step(*arguments)
-    return step.recorded
 
 
 def gates(program):

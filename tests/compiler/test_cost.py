@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import functional as F
@@ -12,12 +13,6 @@ from chainrule import nn, optim
 from chainrule.compiler.cost import CLASSES, Cost, Row, classified, cost
 from chainrule.compiler.plan import plan
 from chainrule.compiler.program import Application, Cell, Fused, Program, Value
-
-
-def recorded(function, *arguments):
-    step = cr.compile(function)
-    step(*arguments)
-    return step.recorded
 
 
 def counted(function, *arguments):

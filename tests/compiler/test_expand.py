@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import functional as F
@@ -15,12 +16,6 @@ from chainrule.gate import Gate
 from chainrule.state import read
 
 X = np.array([[1.5, -0.25, 0.5], [2.0, 3.0, -1.0]])
-
-
-def recorded(function, *arguments):
-    step = cr.compile(function)
-    step(*arguments)
-    return step.recorded
 
 
 def names(program):

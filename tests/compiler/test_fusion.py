@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import nn
@@ -12,12 +13,6 @@ from chainrule.compiler import blocks
 from chainrule.compiler.numpy_executor import flat
 from chainrule.compiler.passes import dead, fusion
 from chainrule.compiler.program import Fused
-
-
-def recorded(function, *arguments):
-    step = cr.compile(function)
-    step(*arguments)
-    return step.recorded
 
 
 def groups(program):

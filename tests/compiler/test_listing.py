@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -15,12 +16,6 @@ from chainrule.source import Place
 from chainrule.state import holds
 
 FLOAT = np.dtype("f4")
-
-
-def recorded(function, *arguments):
-    step = cr.compile(function)
-    step(*arguments)
-    return step.recorded
 
 
 def columns(text):

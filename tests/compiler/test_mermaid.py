@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -34,12 +35,6 @@ def check(text):
     arrows = [(m["a"], m["b"]) for m in lines if m["a"]]
     assert {end for arrow in arrows for end in arrow} <= set(boxes)
     return boxes, arrows
-
-
-def recorded(function, *arguments):
-    step = cr.compile(function)
-    step(*arguments)
-    return step.recorded
 
 
 def small():

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -25,12 +26,6 @@ from chainrule.compiler.plan import plan
 
 OPTIMIZERS = {"sgd": lambda p: optim.SGD(p, lr=0.05), "momentum": lambda p: optim.SGD(p, lr=0.05, momentum=0.9),
               "adam": lambda p: optim.Adam(p, lr=0.01)}
-
-
-def recorded(function, *arguments):
-    step = cr.compile(function)
-    step(*arguments)
-    return step.recorded
 
 
 def training(make, *, norm=False, dtype=np.float32, **options):

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -13,12 +14,6 @@ from chainrule.compiler.columns import in_columns
 from chainrule.compiler.numpy_executor import flat
 from chainrule.compiler.passes import dead, fusion, improved
 from chainrule.compiler.plan import plan
-
-
-def recorded(function, *arguments):
-    step = cr.compile(function)
-    step(*arguments)
-    return step.recorded
 
 
 def named(program, name):

@@ -79,6 +79,9 @@ class Compiled:
         What was run last; at the first two calls, what was recorded.
     recorded : Program
         The same as it was recorded, before the passes.
+    exact : bool
+        Whether the first two calls are recorded, undone, and done by the program as well, so that no call is rounded
+        otherwise than the others. False, unless it is set before the first call.
 
     Examples
     --------
@@ -111,7 +114,7 @@ class Compiled:
         self.variants: dict[Signature, list[Variant]] = {}
         self.gave_up: Exception | None = None          # why it runs eagerly, if it does
         self.full = False                              # whether the limit was reached
-        self.exact = False                             # whether the first two calls are done by the program as well
+        self.exact = False
         self._accumulates: set[int] = set()            # tensors whose gradient one of the programs goes on from
         self._turn = threading.RLock()
 

@@ -65,14 +65,8 @@ class NumPy:
         return flat(program)
 
     def parts(self, program: Program) -> list[Part]:
-        from . import numpy_executor
-        parts: Callable[[Program], list[Part]] = getattr(numpy_executor, "parts", _one_by_one)
+        from .numpy_executor.parts import parts
         return parts(program)
-
-
-def _one_by_one(program: Program) -> list[Part]:
-    return [(f"{', '.join(map(str, step.results))} {step}", "a call of NumPy's", "that is what this executor does")
-            for step in program.steps]
 
 
 class Native:

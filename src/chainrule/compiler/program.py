@@ -214,10 +214,6 @@ class Program:
         self.size += 1
         return Value(self.size - 1, type(array) if type(array) in NUMBERS else kind(array))
 
-    def applies(self) -> bool:
-        """Tell whether all that was taken for granted still holds."""
-        return all(test(cell.get()) == answer for test, cell, answer in self.guards)
-
     # ------------------------------------------------------------------ to be looked at
     def __str__(self) -> str:
         from .listing import listing

@@ -1,0 +1,11 @@
+"""What the tests of programs share."""
+from __future__ import annotations
+
+import chainrule as cr
+
+
+def recorded(function, *arguments, **options):
+    """The program of one call of a function, before all passes."""
+    step = cr.compile(function, **options)
+    step(*arguments)
+    return step.recorded
