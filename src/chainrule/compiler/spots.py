@@ -16,11 +16,10 @@ import numpy as np
 
 from ..tensor import Tensor
 from .guards import Watch
+from .snapshot import DEEP, LONG
 
 __all__ = ["Held", "Kept", "Spot", "StandIns", "Written", "owner_of", "walk"]
 
-DEEP = 4                                             #: how far into lists in lists one looks
-LONG = 1000                                          #: a list that is longer holds data, and is not looked through
 turn = RLock()                                       # of the recording whose arrays are replaced
 #: The array behind each tensor that stands in a spot now, for other threads that look there.
 behind: WeakKeyDictionary[Tensor, Any] = WeakKeyDictionary()
