@@ -5,7 +5,7 @@ import dis
 import functools
 from collections.abc import Collection, Iterable, Iterator
 from copy import copy
-from operator import attrgetter, is_
+from operator import attrgetter
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..tensor import Tensor
 from .errors import RecordingError
 from .guards import SCALARS, Watch, reader, same
 from .program import Cell
-from .snapshot import LONG, Snapshot
+from .snapshot import LONG, Snapshot, alike
 from .spots import Spot, walk
 
 __all__ = ["Captured"]
@@ -134,11 +134,11 @@ class Captured:
     def undo(self) -> None:
         """Give dicts and lists the contents again that they had."""
         for x, before in self.containers:
+            if alike(x, before):
+                continue
             if isinstance(x, list):
-                if len(x) != len(before) or not all(map(is_, x, before)):
-                    x[:] = before
-            elif isinstance(before, dict) and (
-                    list(x) != list(before) or not all(map(is_, x.values(), before.values()))):
+                x[:] = before
+            else:
                 x.clear()
                 x.update(before)
 

@@ -1,7 +1,7 @@
 """`compile(check=N)`: a replay and an eager run of the same step, from the same state, compared."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +11,15 @@ from ..tensor import Dropped, Tensor
 from ..tree import parts
 from .captured import Captured
 from .program import Application, Cell, Program, Value
-from .record import Recorder, Recording
+from .record_arrays import ArrayRecorder
+from .recording import Recording
 
 if TYPE_CHECKING:
     from .compiled import Compiled, Variant
 
 __all__ = ["DifferenceError", "checked"]
 
+Key = tuple[int, str, int | None]
 #: How far apart results may lie, in units of their norm.
 TOLERANCE = {np.dtype(np.float16): 1e-2, np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}
 
@@ -26,7 +28,7 @@ class DifferenceError(RuntimeError):
     """A compiled step did something else than the eager one; the message names the first gate that differs."""
 
 
-class Values(Recorder):
+class Values(ArrayRecorder):
     """A recorder that keeps what every gate made."""
 
     def __init__(self, arguments: list[Tensor], captured: Captured) -> None:
@@ -53,7 +55,7 @@ def checked(compiled: Compiled, variant: Variant, arrays: list[Any], arguments: 
     before = _state(program)
     found, result, values = compiled.record(arguments, options, Values)
     expected = [*_state(found.program).values(), *_leaves(result)]
-    titles = [*_titles(found.program), *[f"result{path}" for path, _ in parts(result)]]
+    titles = [*map(values.title, _cells(found.program).values()), *[f"result{path}" for path, _ in parts(result)]]
     ran = _interpreted(program, arrays, before)
     values.undo()
     try:
@@ -94,27 +96,22 @@ def _inputs(ours: Application, theirs: Application) -> str:
     return ""
 
 
-def _state(program: Program) -> dict[tuple[int, str, int | None], Any]:
+def _cells(program: Program) -> dict[Key, Cell]:
+    """Return all cells of a program, each once."""
+    return {(id(cell.owner), cell.name, cell.item): cell for cell, _ in (*program.reads, *program.writes)}
+
+
+def _state(program: Program) -> dict[Key, Any]:
     """Return what stands in all cells of a program, in memory of its own."""
-    return {(id(cell.owner), cell.name, cell.item): _copied(_content(cell)) for cell in _cells(program)}
+    return {key: _copied(_content(cell)) for key, cell in _cells(program).items()}
 
 
-def _put_back(program: Program, state: Mapping[Any, Any]) -> None:
+def _put_back(program: Program, state: Mapping[Key, Any]) -> None:
     """Write a state that was copied back into the cells."""
-    for cell in _cells(program):
-        held = state.get((id(cell.owner), cell.name, cell.item))
+    for key, cell in _cells(program).items():
+        held = state.get(key)
         if cell.item is None:
             cell.put(Tensor.of(np.array(held)) if isinstance(held, np.ndarray) else held)
-
-
-def _titles(program: Program) -> list[str]:
-    return [f"{program.names.get(id(cell.owner)) or type(cell.owner).__name__}.{cell.name}"
-            for cell in {(id(c.owner), c.name, c.item): c for c in _cells(program)}.values()]
-
-
-def _cells(program: Program) -> Iterator[Cell]:
-    yield from (cell for cell, _ in program.reads)
-    yield from (cell for cell, _ in program.writes)
 
 
 def _content(cell: Cell) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from ..state import get
 from .errors import RecordingError
 from .program import Application, Cell, Program, Value, each
-from .record import Recording
+from .recording import Recording
 
 __all__ = ["Live", "differences"]
 

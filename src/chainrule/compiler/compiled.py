@@ -25,7 +25,8 @@ from .errors import RecordingError
 from .executors import executor as named
 from .passes import improved
 from .program import Program, Value, each
-from .record import Recorder, Recording, recording
+from .record_arrays import ArrayRecorder as Recorder
+from .recording import Recording, recording
 from .spots import turn
 
 __all__ = ["Compiled", "compile"]

@@ -1,20 +1,22 @@
 """Guards: what was taken for granted while a step was recorded, and has to hold for its program to apply.
 
-They are looked at before each call, so what is as it was costs little: a comparison of identities, in C. Only what is
-another object than the last time is compared by its meaning.
+They are looked at before each call, so what is as it was costs little: a comparison of identities, written out as one
+expression. Only what is another object than the last time is compared by its meaning.
 """
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import chain
-from operator import attrgetter, call, is_, itemgetter
+from operator import is_
 from typing import Any
 
 import numpy as np
 
 from ..state import holds, touched
 from ..tensor import Dropped, Tensor
+from .code import Code
+from .places import Places, place
+from .places import places as reader
 from .program import Cell, kind
 
 __all__ = ["SCALARS", "Guards", "Watch", "reader", "same"]
@@ -26,11 +28,11 @@ END = object()                       #: stands behind everything, so that nothin
 
 
 class Watch:
-    """Some places that stand in one object, or in objects of one kind.
+    """Some places that are compared in the same way.
 
     Parameters
     ----------
-    read : callable
+    read : Places or callable
         Gives what stands in all of them now: anything that can be iterated.
     titles : sequence of str
         What they are called in messages.
@@ -61,6 +63,28 @@ class Watch:
             return False
         self.held = now
         return True
+
+    def is_still(self) -> bool:
+        """Tell whether every object is the very one that it was."""
+        return all(map(is_, itertools.chain(self.read(), (END,)), (*self.held, END)))
+
+    def texts(self, code: Code, slot: Callable[[Any], str]) -> Iterator[str]:
+        """Yield expressions that are true as long as every object, or its type, is the one that it was.
+
+        Parameters
+        ----------
+        code : Code
+        slot : callable
+            Puts an object where it can be replaced, and returns the expression that reads it there.
+        """
+        if not isinstance(self.read, Places):
+            yield f"{code.name(self.is_still)}()"
+            return
+        if self.read.whole is not None:
+            yield f"len({code.name(self.read.whole)}) == {self.read.length}"
+        for each, x in zip(self.read.all, self.held, strict=True):
+            text = each.text(code)
+            yield f"type({text}) is {slot(type(x))}" if self.moves else f"{text} is {slot(x)}"
 
     def changed(self) -> str:
         """Say what is not as it was; nothing if all is."""
@@ -126,28 +150,33 @@ class Guards:
         fixed = [pair for pair in self.kinds if not _moves(pair[1])]
         for cells, agree, moves in ((moving, _same_kind, True), (fixed, _same_kind, False),
                                     (self.answers, _same_answer, False)):
-            for read, group in _readers(cells):
-                titles, held = [title(cell) for cell, _ in group], [x for _, x in group]
-                clocked = all(cell.name == "tracked" for cell, _ in group)
-                self.watches.append(Watch(read, titles, agree, held, moves, clocked))
+            for clocked in (True, False):
+                group = [pair for pair in _once(cells) if _is_clocked(pair[0]) is clocked]
+                self.watches.append(Watch(Places([place(cell.owner, cell.name) for cell, _ in group]),
+                                          [title(cell) for cell, _ in group], agree, [x for _, x in group], moves,
+                                          clocked))
         self.watches += watches
-        self.fixed = [w.read for w in self.watches if not w.moves and not w.clocked]
-        self.moving = [w.read for w in self.watches if w.moves]
+        self._write()
+
+    def _write(self) -> None:
+        """Write the function that looks at everything that no clock tells of."""
+        code = Code("objects")
+        self.watched = [watch for watch in self.watches if not watch.clocked]
+        count = itertools.count()
+        texts = [text for watch in self.watched for text in watch.texts(code, lambda _: f"objects[{next(count)}]")]
+        code.line(f"return {' and '.join(texts) or True}")
+        self.is_still: Callable[[list[Any]], bool] = code.function()
         self._hold_on()
 
     def _hold_on(self) -> None:
-        self.objects = [x for w in self.watches if not w.moves and not w.clocked for x in w.held] + [END]
-        self.types = [type(x) for w in self.watches if w.moves for x in w.held] + [object]
+        self.objects = [type(x) if watch.moves else x for watch in self.watched if isinstance(watch.read, Places)
+                        for x in watch.held]
 
     def hold(self) -> bool:
-        """Tell whether all that was taken for granted still holds.
-
-        Mostly everything is the very object that it was: that is found out by iterators written in C alone.
-        """
+        """Tell whether all that was taken for granted still holds."""
         now = touched[0]
         try:
-            if now == self.touched and all(map(is_, _each(self.fixed), self.objects)) and all(map(
-                    is_, map(type, _each(self.moving)), self.types)):
+            if now == self.touched and self.is_still(self.objects):
                 return True
         except GONE:
             return False
@@ -162,11 +191,6 @@ class Guards:
         return next(filter(None, [watch.changed() for watch in self.watches]), "")
 
 
-def _each(reads: Iterable[Callable[[], Iterable[Any]]]) -> Iterator[Any]:
-    """Return what several places hold, one after the other, and END behind it."""
-    return chain(chain.from_iterable(map(call, reads)), (END,))
-
-
 def _moves(x: Any) -> bool:
     return isinstance(x, Tensor | Dropped) or (isinstance(x, int | float) and not isinstance(x, bool))
 
@@ -176,28 +200,13 @@ def _raw(cell: Cell) -> Any:
     return cell.owner.get(cell.name) if isinstance(cell.owner, dict) else getattr(cell.owner, cell.name)
 
 
-def _readers(cells: Iterable[tuple[Cell, Any]]) -> Iterator[tuple[Callable[[], Iterable[Any]], list[tuple[Cell, Any]]]]:
-    """Yield functions that read several cells at once, with the cells and what stood there first."""
-    alike: dict[str, list[tuple[Cell, Any]]] = {}        # an attribute of many tensors
-    groups: dict[int, list[tuple[Cell, Any]]] = {}       # attributes or keys of one object
-    for pair in {(id(cell.owner), cell.name): (cell, x) for cell, x in reversed(list(cells))}.values():
-        cell = pair[0]
-        if isinstance(cell.owner, Tensor):
-            alike.setdefault(cell.name, []).append(pair)
-        else:
-            groups.setdefault(id(cell.owner), []).append(pair)
-    for name, group in alike.items():
-        yield partial(map, attrgetter(name), [cell.owner for cell, _ in group]), group
-    for group in groups.values():
-        yield reader(group[0][0].owner, [cell.name for cell, _ in group]), group
+def _once(cells: Iterable[tuple[Cell, Any]]) -> Iterable[tuple[Cell, Any]]:
+    """Return each cell once, with what was first seen in it."""
+    return {(id(cell.owner), cell.name): (cell, x) for cell, x in reversed(list(cells))}.values()
 
 
-def reader(owner: Any, names: Sequence[str]) -> Callable[[], Iterable[Any]]:
-    """Return a function that reads some attributes, or keys, of an object."""
-    if len(names) == 1:
-        get: Any = owner.__getitem__ if isinstance(owner, dict) else partial(getattr, owner)
-        return partial(map, get, names)
-    return partial((itemgetter if isinstance(owner, dict) else attrgetter)(*names), owner)
+def _is_clocked(cell: Cell) -> bool:
+    return isinstance(cell.owner, Tensor) and cell.name == "tracked"
 
 
 # ------------------------------------------------------------------ what is as good as before

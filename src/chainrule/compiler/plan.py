@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from .blocks import Cut, cut
 from .columns import in_columns
-from .facts import arrays, in_place_over, is_number, is_view
-from .program import Application, Fused, Program, Value, each
+from .facts import arrays, in_place_over, is_array, is_number, is_view
+from .program import Application, Fused, Program, Step, Value, each
+from .together import Together, together
 
 __all__ = ["Plan", "plan"]
 
@@ -42,6 +43,10 @@ class Plan:
         The arguments and cells whose elements have to lie one after the other, since a view or a cut rests on it.
     roots : dict of Value to frozenset of Value
         For each array that a step makes, the values whose memory it may be.
+    groups : dict of Step to Together or None
+        The steps that are run as one with others: for the last of them the group, for the others nothing.
+    beside : dict of Value to (Value, slice)
+        The arrays that lie in a row with others, with their place in it.
     """
 
     slots: dict[Value, int]
@@ -51,6 +56,8 @@ class Plan:
     columns: frozenset[Value]
     in_rows: frozenset[Value]
     roots: dict[Value, frozenset[Value]]
+    groups: dict[Step, Together | None]
+    beside: dict[Value, tuple[Value, slice]]
 
     @property
     def bytes(self) -> int:
@@ -70,6 +77,9 @@ class Plan:
             shape, dtype = self.partial.get(value, value.kind[0]), value.kind[1]
             order: Any = "F" if value in self.columns else "C"
             made[value] = np.ndarray(shape, dtype, memory, starts[slot], order=order)
+        for value, (row, span) in self.beside.items():
+            if row in made:
+                made[value] = made[row][span].reshape(value.kind[0])
         return made
 
 
@@ -110,7 +120,13 @@ class _Planner:
             found = cut(step, self.in_row.__contains__)
             if found is not None and isinstance(step, Fused):
                 self.divide(step, found)
-            self.order += [(a, found) for a in ((*found.inside, *found.after) if found else step.applications)]
+        self.groups: dict[Step, Together | None] = {}
+        self.beside: dict[Value, tuple[Value, slice]] = {}
+        self.homes = {*program.homes}
+        for group in together(program, self.may_move):
+            self.join(group)
+        for step in program.steps:
+            self.order += self.ordered(step)
         self.last = self.lives()
         self.slots: dict[Value, int] = {}
         self.sizes: list[int] = []
@@ -143,6 +159,30 @@ class _Planner:
             if found.flat:
                 self.in_rows |= {root for x in arrays(a) for root in self.roots.get(x, {x})} & self.given
 
+    def may_move(self, x: Value) -> bool:
+        """Tell whether an array is computed into planned memory, whole and row by row, and may lie anywhere there."""
+        return (x in self.made and self.roots[x] == {x} and x not in self.columns and x not in self.partial
+                and x not in self.homes)
+
+    def join(self, group: Together) -> None:
+        """Take note of steps that are run as one."""
+        self.groups |= dict.fromkeys(group.steps) | {group.steps[-1]: group}
+        self.homes |= group.homes
+        for row, values in group.rows.items():
+            self.roots[row] = frozenset({row})
+            self.beside |= {x: (row, span) for x, span in zip(values, group.spans, strict=True) if is_array(x)}
+        self.made |= {a.result for a in group.applications}
+        moved = {x: row for x, (row, _) in self.beside.items() if x in self.made and x not in self.homes}
+        self.roots = {x: frozenset([moved.get(root, root) for root in roots]) for x, roots in self.roots.items()}
+
+    def ordered(self, step: Step) -> list[tuple[Application, Cut | None]]:
+        """Return the gates of a step in the order in which they are run, each with its cut."""
+        found = self.cuts.get(step) if isinstance(step, Fused) else None
+        if step in self.groups:
+            group = self.groups[step]
+            return [(a, None) for a in group.applications] if group is not None else []
+        return [(a, found) for a in ((*found.inside, *found.after) if found else step.applications)]
+
     def lives(self) -> dict[Value, int]:
         """Return for each value whose memory is planned the place of the last gate that takes it."""
         last: dict[Value, int] = {}
@@ -169,7 +209,11 @@ class _Planner:
         wholes: list[int] = []                           # these are free when the last block has been done
         for i, (a, found) in enumerate(self.order):
             z, inside = a.result, found is not None and a in found.inside
-            if z in self.made and z not in self.program.homes:
+            if z in self.beside and z in self.made:
+                z = self.beside[z][0]                    # its place is in the row
+                if z not in self.slots:
+                    self.slots[z] = self.take(self.size(z), [self.free])
+            elif z in self.made and z not in self.homes:
                 over = self.over(a, i)
                 if over is not None:
                     ends[i].remove(over)
@@ -183,7 +227,8 @@ class _Planner:
             if found is not None and a is found.inside[-1]:
                 self.free += blocks + wholes
                 blocks, wholes = [], []
-        return Plan(self.slots, self.sizes, self.cuts, self.partial, self.columns, frozenset(self.in_rows), self.roots)
+        return Plan(self.slots, self.sizes, self.cuts, self.partial, self.columns, frozenset(self.in_rows), self.roots,
+                    self.groups, self.beside)
 
     def over(self, a: Application, i: int) -> Value | None:
         """Return an argument that ends here, and that the result may be written over."""

@@ -1,22 +1,25 @@
-"""The attributes of an object that a step uses: as they were when it began, and how they may be afterwards."""
+"""What a step finds in cells and attributes when it begins, to be put back, and how attributes may be afterwards."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dis import get_instructions
 from functools import lru_cache, partial
+from operator import is_
 from types import FunctionType
 from typing import Any
 
+from ..mode import tick
 from ..nn import Layer
 from ..nn.layer import OWN
 from ..optim import Optimizer
 from ..source import Place
+from ..state import put
 from ..tensor import Tensor
 from .errors import RecordingError
 from .guards import SCALARS, Watch, reader, same
 from .program import Cell
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "Stood", "alike"]
 
 #: What a layer notes for itself, which decides nothing.
 NOTES = OWN - {"_hooks", "_pre_hooks"}
@@ -24,6 +27,31 @@ CONTAINERS = (list, tuple, dict)
 DEEP = 4                                             #: how far into lists in lists one looks
 LONG = 1000                                          #: a list that is longer holds data, and is not looked through
 MISSING = object()
+
+
+class Stood:
+    """What stands in a cell before a step sets it, to be put back.
+
+    Parameters
+    ----------
+    cell : Cell
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell, owner = cell, cell.owner
+        self.held = owner.get(cell.name, MISSING) if isinstance(owner, dict) else getattr(owner, cell.name)
+        self.lent = isinstance(owner, Tensor) and owner.lent
+
+    def undo(self) -> None:
+        """Put it back."""
+        owner, name = self.cell.owner, self.cell.name
+        if isinstance(owner, Tensor) and name == "array":
+            if owner.array is not self.held:
+                owner.array, owner.lent, owner.moment = self.held, self.lent, tick()
+        elif self.held is MISSING:
+            owner.pop(name, None)
+        else:
+            put(owner, name, self.held)
 
 
 class Snapshot:
@@ -133,6 +161,14 @@ class Snapshot:
             for path, x in _leaves(getattr(owner, name), f"{title}.{name}"):
                 if isinstance(x, list | dict):
                     yield _contents(x, path, written)
+
+
+def alike(x: Any, before: Any) -> bool:
+    """Tell whether the same objects stand in a dict or a list as before."""
+    if isinstance(x, dict) and list(x) != list(before):
+        return False
+    mine, theirs = (y.values() if isinstance(y, dict) else y for y in (x, before))
+    return len(x) == len(before) and all(map(is_, mine, theirs))
 
 
 def _leaves(value: Any, path: str, depth: int = DEEP) -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import numpy as np
 
 from ..tensor import Tensor
-from .guards import Watch
+from .guards import Watch, same
 from .snapshot import DEEP, LONG
 
 __all__ = ["Held", "Kept", "Spot", "StandIns", "Written", "owner_of", "walk"]
@@ -269,14 +269,10 @@ class StandIns:
         arrays = {id(self.arrays[t]) for t in used}
         spots = [spot for spot, array in zip(self.all, self._first, strict=True)
                   if id(array) in arrays or id(spot.get()) in arrays]
-        return Watch(lambda: _pattern([spot.get() for spot in spots]), [spot.title for spot in spots], _equal)
+        return Watch(lambda: _pattern([spot.get() for spot in spots]), [spot.title for spot in spots], same)
 
 
 def _pattern(arrays: list[Any]) -> tuple[int, ...]:
     """Say which of some objects are one: for each, the number of the first that it is."""
     first: dict[int, int] = {}
     return tuple([first.setdefault(id(array), i) for i, array in enumerate(arrays)])
-
-
-def _equal(now: Any, before: Any) -> bool:
-    return bool(now == before)

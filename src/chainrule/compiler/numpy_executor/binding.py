@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import operator
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from functools import partial
 from itertools import starmap
 from typing import Any
 
@@ -49,8 +50,12 @@ class Bound:
         self.quiet.run(np.setbufsize, BUFFER)
         self.bind()
         self.feeds = [self.feed(x) for x in program.arguments]
-        self.returned: list[tuple[Value, bool]] = []     # each with whether it has to wait until the cells are written
-        each(lambda x: self.returned.append((x, self.is_late(x))) if isinstance(x, Value) else None, program.result)
+        asked = [x for a in self.origins for x in a.inputs]
+        each(asked.append, [program.result, [x for _, x in program.writes]])
+        self.compute = self.operands.computing(asked)
+        self.returned: list[tuple[Callable[[], Any], bool]] = []   # whether each has to wait until cells are written
+        each(lambda x: self.returned.append((self.result(x), self.is_late(x))) if isinstance(x, Value) else None,
+             program.result)
 
     # ------------------------------------------------------------------ binding
     def bind(self) -> None:
@@ -67,7 +72,7 @@ class Bound:
                 else:
                     self.early.append(made)
                     self.origins.append(a)
-        kept, first, rest, last = self.cells.bind(self.roots, self.is_late)
+        kept, first, rest, last = self.cells.bind(self.roots, self.is_late, self.result)
         self.early += kept
         self.late = first + self.late + rest + last
         hosts = any(a.gate.name in HOST for a in self.program.applications)
@@ -76,6 +81,9 @@ class Bound:
     def calls_of(self, step: Step) -> list[tuple[Application, Sequence[Any]]]:
         """Return the calls of a step, each with its gate."""
         made: list[tuple[Application, Sequence[Any]]] = []
+        if step in self.layout.groups:
+            group = self.layout.groups[step]
+            return [(a, self.operands.bound(c, a)) for a in group.applications for c in self.calls(a)] if group else []
         cut = self.layout.cuts.get(step) if isinstance(step, Fused) else None
         bound, whole = self.operands.bound, step.applications
         if cut is not None:
@@ -132,33 +140,35 @@ class Bound:
         for (holder, in_row, place), x in zip(self.feeds, arguments, strict=True):
             if holder is None:
                 self.operands.numbers.now[place] = x
-            elif in_row and not x.flags.c_contiguous:
-                holder.hold(x.copy())
             elif x is not holder.held:
-                holder.hold(x)
+                holder.hold(x if not in_row or x.flags.c_contiguous else x.copy())
         self.cells.look()
-        self.operands.compute()
+        self.compute()
         ahead = iter(self.early)
         try:
             self.where(deque, starmap(operator.call, ahead), 0)
         except Exception as error:
             raise self.blamed(error, len(self.early) - operator.length_hint(ahead) - 1) from error
-        results = [None if late else self.copy(x) for x, late in self.returned]
+        results = [None if late else result() for result, late in self.returned]
         self.cells.prepare()
         self.quiet.run(deque, starmap(operator.call, self.late), 0)
-        self.cells.finish(self.copy)
-        for i, (x, late) in enumerate(self.returned):
+        self.cells.finish()
+        for i, (result, late) in enumerate(self.returned):
             if late:
-                results[i] = self.copy(x)
+                results[i] = result()
         if isinstance(self.program.result, Value):
             return results[0]
         following = iter(results)
         return each(lambda x: next(following) if isinstance(x, Value) else x, self.program.result)
 
-    def copy(self, x: Value) -> Any:
-        """Return a result: an array of its own as a tensor, or a number."""
-        now = self.operands.now(x)
-        return now if not is_array(x) else Tensor.of(np.array(now, order="C") if now.ndim else now[()])
+    def result(self, x: Value) -> Callable[[], Any]:
+        """Return what makes a result: an array of its own as a tensor, or a number."""
+        now = self.operands.now
+        if not is_array(x):
+            return partial(now, x)
+        if x.kind[0]:
+            return lambda: Tensor.of(np.array(now(x), order="C"))
+        return lambda: Tensor.of(now(x)[()])
 
     def blamed(self, error: Exception, i: int) -> Exception:
         """Say of an error in an early call what eager code says, and which line of the step it belongs to."""

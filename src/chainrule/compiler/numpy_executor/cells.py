@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...mode import tick
-from ...state import get, put
+from ...state import get
 from ...tensor import Tensor
 from ..facts import is_array
 from ..passes.in_place import keeps_its_array
@@ -16,6 +17,7 @@ from ..plan import Plan
 from ..program import Cell, Program, Value, each
 from .holder import Holder, call
 from .operands import Operands
+from .rows import Row, memory
 
 __all__ = ["Cells"]
 
@@ -27,36 +29,63 @@ class Cells:
 
     Attributes
     ----------
-    held : list of (cell, callable, Holder)
-        The cells whose arrays are written into: what reads the array, and what holds it.
+    held : list of (callable, Holder, callable)
+        The cells whose arrays are written into: what reads the array, what holds it, and what makes it hold another.
     seen : list of (callable, Holder, bool)
         The arrays in other cells; and whether their elements have to lie one after the other.
     new : list of (kind, Holder, Holder)
         What cells are given anew: holders of the array and of that or a tensor around it.
-    puts : list of (cell, value)
-        What is left to be written by Python code, one after the other.
+    puts : list of (cell, tree of callables)
+        What is left to be written by Python code, one after the other, and what makes each part of it.
     """
 
     def __init__(self, program: Program, layout: Plan, operands: Operands) -> None:
         self.program, self.operands = program, operands
-        self.held: list[tuple[Cell, Callable[[], Any], Holder]] = []
+        self.held: list[tuple[Callable[[], Any], Holder, Callable[[], None]]] = []
+        self.tensors: list[tuple[Tensor, Holder, Callable[[], None]]] = []
         self.seen: list[tuple[Callable[[], Any], Holder, bool]] = []
         self.new: list[tuple[Any, Holder, Holder]] = []
         self.puts: list[tuple[Cell, Any]] = []
         self.old: dict[Any, Value] = {}                  # what is in the cells that are written into
         last = {_key(cell): x for cell, x in program.writes if isinstance(x, Value)}
+        held: list[Cell] = []
         for cell, x in program.reads:
             if not is_array(x):
                 continue
             new = last.get(_key(cell))
             if new is not None and new.kind == x.kind and keeps_its_array(cell):
-                self.held.append((cell, _reader(cell), operands.places[x]))
+                held.append(cell)
                 self.old[_key(cell)] = x
             else:
                 self.seen.append((_reader(cell), operands.places[x], x in layout.in_rows))
-        self.tensors = [(cell.owner, holder) for cell, _, holder in self.held if isinstance(cell.owner, Tensor)]
         for x, cell in program.homes.items():
             operands.places[x] = operands.places[self.old[_key(cell)]]
+        rows = self.rows(layout)
+        for row in dict.fromkeys(rows.values()):
+            row.lay()
+        for cell in held:
+            holder = operands.places[self.old[_key(cell)]]
+            renew = rows[_key(cell)].lay if _key(cell) in rows else partial(_renew, cell, holder)
+            self.held.append((_reader(cell), holder, renew))
+            if isinstance(cell.owner, Tensor):
+                self.tensors.append((cell.owner, holder, renew))
+
+    def rows(self, layout: Plan) -> dict[Any, Row]:
+        """Make the rows of cells, and give them and the rows of numbers their places; return the row of each cell."""
+        homes, places, found = self.program.homes, self.operands.places, dict[Any, Row]()
+        for group in filter(None, layout.groups.values()):
+            for row in group.homes:
+                cells = [homes[x] for x in group.rows[row]]
+                made = Row(cells, [places[x] for x in group.rows[row]], group.spans)
+                found |= {_key(cell): made for cell in cells}
+            behind = {self.old[key]: row.whole for key, row in found.items()}
+            behind |= {x: found[_key(cell)].whole for x, cell in homes.items() if _key(cell) in found}
+            for row, values in group.rows.items():
+                if values[0] in behind:
+                    places[row] = behind[values[0]]
+                elif not is_array(values[0]):
+                    self.operands.row(row, values, group.spans)
+        return found
 
     def look(self) -> None:
         """Look at the arrays that stand in the cells now."""
@@ -64,11 +93,12 @@ class Cells:
             array = read()
             if array is not holder.held:
                 holder.hold(array if not in_row or array.flags.c_contiguous else array.copy())
-        for cell, read, holder in self.held:
+        for read, holder, renew in self.held:
             if read() is not holder.held:
-                holder.hold(_memory(cell))
+                renew()
 
-    def bind(self, roots: Callable[[Value], frozenset[Value]], is_late: Callable[[Value], bool]) -> tuple[Calls, ...]:
+    def bind(self, roots: Callable[[Value], frozenset[Value]], is_late: Callable[[Value], bool],
+             result: Callable[[Value], Callable[[], Any]]) -> tuple[Calls, ...]:
         """Make the calls that write the cells.
 
         Parameters
@@ -77,6 +107,8 @@ class Cells:
             Gives the values whose memory a value may look at.
         is_late : callable
             Tells whether a value is computed only when cells are being written.
+        result : callable
+            Gives what makes a copy of a value.
 
         Returns
         -------
@@ -96,7 +128,7 @@ class Cells:
                 continue                                 # it is made there, or there already
             if isinstance(x, tuple | list | dict) or (isinstance(x, Value) and is_array(x) == isinstance(
                     get(cell.owner, cell.name), int | float)):
-                self.puts.append((cell, x))
+                self.puts.append((cell, each(lambda x: result(x) if isinstance(x, Value) else x, x)))
             elif not is_array(x):
                 sets.append(_setting(cell, self.operands.number(x) if isinstance(x, Value) else x))
             elif home is not None:
@@ -114,20 +146,21 @@ class Cells:
 
     def prepare(self) -> None:
         """Have memory ready for all that is written."""
-        for tensor, holder in self.tensors:
+        moment = tick()
+        for tensor, holder, renew in self.tensors:
             if tensor.lent or tensor.gate is not None or tensor.array is not holder.held:
-                holder.hold(tensor.memory())             # somebody looks at the array: there is another now
+                renew()                                  # somebody looks at the array: there is another now
             else:
-                tensor.moment = tick()
+                tensor.moment = moment
         for (shape, dtype), array, holder in self.new:
             array.hold(np.empty(shape, dtype))
             if holder is not array:
                 holder.hold(Tensor.of(array.held))
 
-    def finish(self, copy: Callable[[Value], Any]) -> None:
+    def finish(self) -> None:
         """Write what is left, and let go of what is other people's now."""
         for cell, x in self.puts:
-            cell.put(each(lambda x: copy(x) if isinstance(x, Value) else x, x))
+            cell.put(each(lambda x: x() if callable(x) else x, x))
         for _, array, holder in self.new:
             array.hold(None)
             holder.hold(None)
@@ -147,15 +180,9 @@ def _reader(cell: Cell) -> Callable[[], Any]:
     return cell.get
 
 
-def _memory(cell: Cell) -> Any:
-    """Return the array in a cell, to be written into as it lies there; it is copied first if that cannot be."""
-    if isinstance(cell.owner, Tensor):
-        cell.owner.memory()
-    array = cell.get()
-    if not (isinstance(array, np.ndarray) and array.flags.c_contiguous and array.flags.writeable):
-        array = np.array(array, order="C")
-        put(cell.owner, cell.name, array)
-    return array
+def _renew(cell: Cell, holder: Holder) -> None:
+    """Hold the array that stands in a cell now."""
+    holder.hold(memory(cell))
 
 
 def _setting(cell: Cell, x: Any) -> Sequence[Any]:

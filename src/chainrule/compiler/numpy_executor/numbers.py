@@ -1,19 +1,19 @@
 """Python numbers in a program: computed with Python's operators before anything else, as eager code does."""
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
+from ..code import Code
 from ..facts import is_number
+from ..places import place
 from ..program import NUMBERS, Application, Cell, Program, Value
 
 __all__ = ["Numbers"]
 
-OPERATORS: dict[str, Callable[..., Any]] = {
-    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
-    "power": operator.pow, "negative": operator.neg, "greater": operator.gt, "greater_equal": operator.ge,
-    "less": operator.lt, "less_equal": operator.le, "equal": operator.eq, "not_equal": operator.ne}
+OPERATORS = {"add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}", "power": "{} ** {}",
+             "negative": "-{}", "greater": "{} > {}", "greater_equal": "{} >= {}", "less": "{} < {}",
+             "less_equal": "{} <= {}", "equal": "{} == {}", "not_equal": "{} != {}"}
 
 
 class Numbers:
@@ -22,17 +22,20 @@ class Numbers:
     Attributes
     ----------
     now : list
-        What they are.
+        What they are, as far as anybody asks.
+    stored : list of (int, array)
+        The arrays that are full of one of them: the place of the number, and the array.
     """
 
     def __init__(self, program: Program) -> None:
         self.places: dict[Value, int] = {}
         self.now: list[Any] = []
-        self.reads = [(_reader(cell), self.place(x)) for cell, x in program.reads if x.kind in NUMBERS]
+        self.stored: list[tuple[int, Any]] = []
+        self.reads = [(cell, self.place(x), x.kind) for cell, x in program.reads if x.kind in NUMBERS]
         for x, number in program.constants:
             if x.kind in NUMBERS:
                 self.now[self.place(x)] = number
-        self.steps = [(_function(a), [self.place(x) for x in a.inputs], self.place(a.result))
+        self.steps = [(a, [self.place(x) for x in a.inputs], self.place(a.result))
                       for a in program.applications if is_number(a)]
 
     def place(self, x: Any) -> int:
@@ -45,39 +48,38 @@ class Numbers:
             self.now.append(None)
         return self.places[x]
 
-    def compute(self) -> list[Any]:
-        """Read the cells, and compute everything."""
-        now = self.now
-        for read, i in self.reads:
-            now[i] = read()
-        for function, places, i in self.steps:
-            now[i] = function(*[now[k] for k in places])
-        return now
+    def written(self, kept: Collection[int]) -> Callable[[], None]:
+        """Return a function that reads the cells, computes everything, fills the arrays, and keeps some in `now`."""
+        code, now = Code(), self.now
+        made = {i for _, i, _ in self.reads} | {i for _, _, i in self.steps}
+        for i, number in enumerate(self.now):
+            if i not in made:
+                code.line(f"n{i} = " + (code.key(now, i) if number is None else code.name(number)))
+        for cell, i, kind in self.reads:
+            code.line(f"n{i} = {_reading(cell, code)}")
+            code.line(f"if type(n{i}) is not {code.name(kind)}: n{i} = {code.name(cell.get)}()")   # one of NumPy's
+        for a, places, i in self.steps:
+            code.line(f"n{i} = {_computing(a, [f'n{place}' for place in places], code)}")
+        for i, array in self.stored:
+            code.line(f"{code.name(array.fill)}(n{i})")
+        for i in sorted(made & {*kept}):
+            code.line(f"{code.key(now, i)} = n{i}")
+        return code.function()
 
 
-def _reader(cell: Cell) -> Callable[[], Any]:
-    """Return what reads a number from a cell; one of NumPy's comes as Python's."""
-    owner, name, item = cell.owner, cell.name, cell.item
-
-    def key() -> Any:
-        x = owner[name] if item is None else owner[name][item]
-        return x if type(x) in NUMBERS else cell.get()
-
-    def attribute() -> Any:
-        x = getattr(owner, name)
-        return x if item is None and type(x) in NUMBERS else cell.get()
-
-    return key if isinstance(owner, dict) else attribute
+def _reading(cell: Cell, code: Code) -> str:
+    """Return the expression that reads what stands in a cell."""
+    return place(cell.owner, cell.name).text(code) + ("" if cell.item is None else f"[{cell.item}]")
 
 
-def _function(a: Application) -> Callable[..., Any]:
-    """Return what computes a number: Python's operator, or else the gate."""
-    found = OPERATORS.get(a.gate.name)
-    if found is not None and not a.options and all(getattr(x, "kind", type(x)) in (int, float) for x in a.inputs):
-        return found
+def _computing(a: Application, inputs: list[str], code: Code) -> str:
+    """Return the expression that computes a number: with Python's operator, or else with the gate."""
+    if a.gate.name in OPERATORS and not a.options and all(
+            getattr(x, "kind", type(x)) in (int, float) for x in a.inputs):
+        return OPERATORS[a.gate.name].format(*inputs)
 
     def compute(*numbers: Any) -> Any:
         z = a.gate.value(*numbers, **a.options)
         return z.item() if hasattr(z, "item") else z
 
-    return compute
+    return f"{code.name(compute)}({', '.join(inputs)})"

@@ -1,7 +1,7 @@
 """What stands in the calls of a program: the arrays of its values, whole or in blocks, and its numbers."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -30,7 +30,7 @@ class Operands:
     numbers : Numbers
     wanted : dict of int to Holder
         The numbers that calls take as they are, by their place among the numbers.
-    stored : dict of (int, dtype) to array
+    single : dict of (int, dtype) to array
         The numbers that calls take as arrays of one element.
     """
 
@@ -38,11 +38,20 @@ class Operands:
         self.layout = layout
         self.numbers = Numbers(program)
         self.wanted: dict[int, Holder] = {}
-        self.stored: dict[tuple[int, Any], Any] = {}
+        self.single: dict[tuple[int, Any], Any] = {}
         self.full: dict[Any, Any] = {}                   # constant arrays full of one number
         self.places: dict[Value, Any] = dict(layout.buffers())
         self.places |= {x: np.array(array, order="C") for x, array in program.constants if is_array(x)}
         self.places |= {x: Holder() for x in (*program.arguments, *(x for _, x in program.reads)) if is_array(x)}
+
+    def row(self, row: Value, numbers: Sequence[Any], spans: Sequence[slice]) -> None:
+        """Make the array of a row of numbers, each as often as its span is long."""
+        whole = self.places[row] = np.empty(*row.kind)
+        for x, span in zip(numbers, spans, strict=True):
+            if isinstance(x, Value):
+                self.numbers.stored.append((self.numbers.places[x], whole[span]))
+            else:
+                whole[span] = x
 
     def view(self, a: Application) -> None:
         """Make the view that a gate makes."""
@@ -108,7 +117,10 @@ class Operands:
         place = self.numbers.places[x]
         if dtype is None:
             return self.wanted.setdefault(place, Holder())
-        return self.stored.setdefault((place, dtype), np.zeros((), dtype))
+        if (place, dtype) not in self.single:
+            self.single[place, dtype] = np.zeros((), dtype)
+            self.numbers.stored.append((place, self.single[place, dtype]))
+        return self.single[place, dtype]
 
     def filled(self, number: float, like: Any, dtype: Any) -> Any:
         """Return a constant array full of a number, that lies in memory as another does."""
@@ -117,13 +129,24 @@ class Operands:
             self.full[key] = np.full_like(like, number, dtype)
         return self.full[key]
 
-    def compute(self) -> None:
-        """Compute the numbers, and put them where they are wanted."""
-        now = self.numbers.compute()
-        for (place, _), array in self.stored.items():
-            array[()] = now[place]
-        for place, holder in self.wanted.items():
-            holder.hold(now[place])
+    def computing(self, asked: Iterable[Any]) -> Callable[[], None]:
+        """Return what computes the numbers, and puts them where they are wanted; to be called when all is bound.
+
+        Parameters
+        ----------
+        asked : iterable
+            The values among which are those that `now` will be asked for.
+        """
+        numbers, wanted = self.numbers, list(self.wanted.items())
+        kept = {*self.wanted, *(numbers.places[x] for x in asked if isinstance(x, Value) and x in numbers.places)}
+        compute, now = numbers.written(kept), numbers.now
+
+        def run() -> None:
+            compute()
+            for place, holder in wanted:
+                holder.hold(now[place])
+
+        return run if wanted else compute
 
     def now(self, x: Any) -> Any:
         """Return the array of a value, or the number, as it is now."""
