@@ -5,8 +5,7 @@ import dis
 import functools
 from collections.abc import Collection, Iterable, Iterator
 from copy import copy
-from operator import attrgetter
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from ..optim import Optimizer
 from ..source import Place
 from ..tensor import Tensor
 from .errors import RecordingError
-from .guards import SCALARS, Watch, reader, same
+from .guards import SCALARS, Watch, same
+from .places import places
 from .program import Cell
 from .snapshot import LONG, Snapshot, alike
 from .spots import Spot, walk
@@ -170,14 +170,9 @@ class Captured:
         for title, owner, name in self.variables:
             if (id(owner), name) not in written:
                 owners.setdefault(id(owner), (owner, []))[1].append((title, name))
-        cells = [(owner, named[0][0]) for owner, named in owners.values() if isinstance(owner, CellType)]
-        if cells:
-            yield Watch(functools.partial(map, attrgetter("cell_contents"), [cell for cell, _ in cells]),
-                        [f"the variable {title}" for _, title in cells], same)
         for owner, named in owners.values():
-            if not isinstance(owner, CellType):
-                yield Watch(reader(owner, [name for _, name in named]),
-                            [f"the variable {title}" for title, _ in named], same)
+            yield Watch(places(owner, [name for _, name in named]), [f"the variable {title}" for title, _ in named],
+                        same)
 
     # ------------------------------------------------------------------ lines
     def line(self, name: str, owner: Any = None) -> Place | None:

@@ -18,7 +18,7 @@ from ..mode import mode, no_grad
 from ..nn import Layer
 from ..source import OURS, Place
 from ..tensor import Dropped, Tensor
-from .arguments import Signature, difference, replaced, signature, titles
+from .arguments import Signature, difference, fitting, replaced, signature, titles
 from .captured import Captured
 from .compare import differences
 from .errors import RecordingError
@@ -40,10 +40,12 @@ R = TypeVar("R", bound=Recorder)
 class Variant:
     """A program of a step, for arguments of one signature and for what was taken for granted beside them."""
 
-    def __init__(self, recorded: Recording) -> None:
+    def __init__(self, recorded: Recording, recording: bool) -> None:
         self.recorded = recorded
+        self.recording = recording                     # whether results remember where they came from
         self.program = recorded.program
-        self.run: Callable[[list[Any]], Any] | None = None     # there is one after the second call
+        self.run: Any = None                           # runs the program; there is one after the second call
+        self.fits: Any = None                          # a quick look at arguments, if one will do
         self.calls = 0
 
     def build(self, executor: str, keep: Callable[[int], bool]) -> None:
@@ -116,6 +118,7 @@ class Compiled:
         self.gave_up: Exception | None = None          # why it runs eagerly, if it does
         self.full = False                              # whether the limit was reached
         self.exact = False
+        self.last: Variant | None = None               # what was run last, if its arguments are quickly looked at
         self._accumulates: set[int] = set()            # tensors whose gradient one of the programs goes on from
         self._turn = threading.RLock()
 
@@ -138,6 +141,11 @@ class Compiled:
         """Do the step."""
         if mode.observer is not None or self.gave_up is not None:      # somebody looks on, or it cannot be recorded
             return self._eagerly(arguments, options)
+        last = self.last
+        if last is not None and not options:           # most calls are like the one before
+            given = last.fits(arguments)
+            if given is not None and last.recording is mode.record and last.recorded.guards.hold():
+                return last.run(given)
         key, arrays = signature(arguments, options)
         key = (mode.record, *key)
         for variant in self.variants.get(key, ()):
@@ -145,6 +153,7 @@ class Compiled:
                 if variant.run is None or variant.calls < 2:
                     break
                 self.program, self.recorded = variant.program, variant.recorded.program
+                self.last = variant if variant.fits is not None and not self.check else None
                 variant.calls += 1
                 if self.check and variant.calls % self.check == 0:
                     from .check import checked
@@ -163,6 +172,7 @@ class Compiled:
 
     def _record(self, key: Signature, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         """Run a step for the first or the second time."""
+        self.last = None
         variants = self.variants.get(key, [])
         known = next((v for v in variants if v.recorded.guards.hold()), None)
         if known is None and self._is_full(key, variants):
@@ -170,7 +180,7 @@ class Compiled:
         try:
             found, result, recorder = self.record(arguments, options, Recorder)
             if known is None:
-                known = Variant(found)
+                known = Variant(found, mode.record)
                 self.variants.setdefault(key, []).append(known)
             else:
                 try:
@@ -198,6 +208,7 @@ class Compiled:
                 variant.build(self.executor, self._keeps)
         if known.run is None and (known.calls or self.exact):
             known.build(self.executor, self._keeps)
+            known.fits = None if options else fitting(arguments)
             self.program = known.program
         known.calls += 1
         if self.exact and known.run is not None:       # to the last bit as all later calls, which rounding decides

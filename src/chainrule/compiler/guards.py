@@ -16,10 +16,9 @@ from ..state import holds, touched
 from ..tensor import Dropped, Tensor
 from .code import Code
 from .places import Places, place
-from .places import places as reader
 from .program import Cell, kind
 
-__all__ = ["SCALARS", "Guards", "Watch", "reader", "same"]
+__all__ = ["SCALARS", "Guards", "Watch", "same"]
 
 #: What is compared by its value; everything else is what it is by identity.
 SCALARS = (bool, int, float, complex, str, bytes, np.generic, np.dtype, type(None))

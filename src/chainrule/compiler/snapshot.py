@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dis import get_instructions
-from functools import lru_cache, partial
+from functools import lru_cache
 from operator import is_
 from types import FunctionType
 from typing import Any
@@ -16,7 +16,9 @@ from ..source import Place
 from ..state import put
 from ..tensor import Tensor
 from .errors import RecordingError
-from .guards import SCALARS, Watch, reader, same
+from .guards import SCALARS, Watch, same
+from .places import Place as At
+from .places import Places, places
 from .program import Cell
 
 __all__ = ["Snapshot", "Stood", "alike"]
@@ -155,7 +157,7 @@ class Snapshot:
         left = getattr(type(owner), "leaves", ())      # what it leaves behind, and does not look at
         names = [name for name in self._names() if (id(owner), name) not in written and name not in left]
         if names:
-            yield Watch(reader(owner, names), [f"{title}.{name}" for name in names], same,
+            yield Watch(places(owner, names), [f"{title}.{name}" for name in names], same,
                         clocked=isinstance(owner, Layer))
         for name in names:
             for path, x in _leaves(getattr(owner, name), f"{title}.{name}"):
@@ -186,26 +188,21 @@ def _leaves(value: Any, path: str, depth: int = DEEP) -> Iterator[tuple[str, Any
 
 def _contents(x: list[Any] | dict[Any, Any], path: str, cells: Collection[tuple[int, str]] = ()) -> Watch:
     """Watch what stands in a list or a dict, apart from cells."""
-    if isinstance(x, dict):
-        held = {key for key in x if (id(x), key) in cells}
-        return Watch((lambda: [item for key, item in x.items() if key not in held]) if held else x.values,
-                     [f"{path}[{key!r}]" for key in x if key not in held], same)
-    return Watch(x.__iter__, [f"{path}[{i}]" for i in range(len(x))], same)
+    keys = [key for key in x if (id(x), key) not in cells] if isinstance(x, dict) else range(len(x))
+    return Watch(Places([At(x, key, True) for key in keys], whole=x), [f"{path}[{key!r}]" for key in keys], same)
 
 
 def _of_optimizer(owner: Optimizer, title: str) -> Iterator[Watch]:
     """Watch the parameters of an optimizer, where their state is, and what a subclass keeps in plain attributes."""
     plain = [name for name, x in vars(owner).items() if isinstance(x, SCALARS)]
     names = ["param_groups", "state", *plain]
-    yield Watch(reader(owner, names), [f"{title}.{name}" for name in names], same)
+    yield Watch(places(owner, names), [f"{title}.{name}" for name in names], same)
     yield _contents(owner.param_groups, f"{title}.param_groups")
     for i, group in enumerate(owner.param_groups):
         params = group["params"]
         yield _contents(params, f"{title}.param_groups[{i}]['params']")
         kept = {j: p for j, p in enumerate(params) if p in owner.state}      # plain SGD keeps nothing
-        if kept:
-            yield Watch(partial(map, owner.state.get, list(kept.values())),
-                        [f"{title}.state of parameter {j}" for j in kept], same)
+        yield Watch(places(owner.state, kept.values()), [f"{title}.state of parameter {j}" for j in kept], same)
 
 
 @lru_cache(256)
