@@ -25,7 +25,7 @@ from .errors import RecordingError
 from .executors import executor as named
 from .passes import improved
 from .program import Program, Value, each
-from .record_arrays import ArrayRecorder as Recorder
+from .record_arrays import ArrayRecorder
 from .recording import Recording, recording
 from .spots import turn
 
@@ -34,7 +34,7 @@ __all__ = ["Compiled", "compile"]
 LIMIT = 8                            #: how many programs of one step there may be
 
 Step = Callable[..., Any]
-R = TypeVar("R", bound=Recorder)
+R = TypeVar("R", bound=ArrayRecorder)
 
 
 class Variant:
@@ -178,7 +178,7 @@ class Compiled:
         if known is None and self._is_full(key, variants):
             return self._eagerly(arguments, options)
         try:
-            found, result, recorder = self.record(arguments, options, Recorder)
+            found, result, recorder = self.record(arguments, options, ArrayRecorder)
             if known is None:
                 known = Variant(found, mode.record)
                 self.variants.setdefault(key, []).append(known)
@@ -219,7 +219,7 @@ class Compiled:
             known.settle()
         return each(_his_own, result)
 
-    def record(self, arguments: tuple[Any, ...], options: Mapping[str, Any], kind: type[R] = Recorder  # type: ignore[assignment]
+    def record(self, arguments: tuple[Any, ...], options: Mapping[str, Any], kind: type[R] = ArrayRecorder  # type: ignore[assignment]
                ) -> tuple[Recording, Any, R]:
         """Run the step, which is to be a real one, and write down what it does; return the recorder as well."""
         leaves: list[Tensor] = []

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...tensor import Tensor
+from ..code import Code
 from ..facts import HOST, is_array, is_number, is_view
 from ..plan import Plan
 from ..program import Application, Fused, Program, Step, Value, each
@@ -49,13 +50,11 @@ class Bound:
         self.quiet.run(np.seterr, all="ignore")
         self.quiet.run(np.setbufsize, BUFFER)
         self.bind()
-        self.feeds = [self.feed(x) for x in program.arguments]
-        asked = [x for a in self.origins for x in a.inputs]
-        each(asked.append, [program.result, [x for _, x in program.writes]])
-        self.compute = self.operands.computing(asked)
+        self.begin, self.prepare = self.beginning(), self.preparing()
         self.returned: list[tuple[Callable[[], Any], bool]] = []   # whether each has to wait until cells are written
         each(lambda x: self.returned.append((self.result(x), self.is_late(x))) if isinstance(x, Value) else None,
              program.result)
+        self.is_single = isinstance(program.result, Value)
 
     # ------------------------------------------------------------------ binding
     def bind(self) -> None:
@@ -120,11 +119,27 @@ class Bound:
 
         return [make]
 
-    def feed(self, x: Value) -> tuple[Holder | None, bool, int]:
-        """Return what holds an argument, whether its elements must lie in one row, and the place of a number."""
-        if is_array(x):
-            return self.operands.places[x], x in self.layout.in_rows, 0
-        return None, False, self.operands.numbers.place(x)
+    def beginning(self) -> Callable[[Sequence[Any]], None]:
+        """Return what takes in the arguments, looks at the cells, and computes the numbers."""
+        code = Code("arguments")
+        for i, x in enumerate(self.program.arguments):
+            if is_array(x):
+                holder, given = code.name(self.operands.places[x]), f"arguments[{i}]"
+                in_row = f" if {given}.flags.c_contiguous else {given}.copy()" if x in self.layout.in_rows else ""
+                code.line(f"if {given} is not {holder}.held: {holder}.hold({given}{in_row})")
+            else:
+                code.line(f"{code.key(self.operands.numbers.now, self.operands.numbers.place(x))} = arguments[{i}]")
+        self.cells.write_look(code)
+        asked = [x for a in self.origins for x in a.inputs]
+        each(asked.append, [self.program.result, [x for _, x in self.program.writes]])
+        self.operands.write(code, asked)
+        return code.function()
+
+    def preparing(self) -> Callable[[], None]:
+        """Return what has memory ready for the cells that are written."""
+        code = Code()
+        self.cells.write_prepare(code)
+        return code.function()
 
     def roots(self, x: Value) -> frozenset[Value]:
         """Return the values whose memory a value may look at."""
@@ -137,38 +152,33 @@ class Bound:
     # ------------------------------------------------------------------ a run
     def run(self, arguments: Sequence[Any]) -> Any:
         """Run the program."""
-        for (holder, in_row, place), x in zip(self.feeds, arguments, strict=True):
-            if holder is None:
-                self.operands.numbers.now[place] = x
-            elif x is not holder.held:
-                holder.hold(x if not in_row or x.flags.c_contiguous else x.copy())
-        self.cells.look()
-        self.compute()
+        self.begin(arguments)
         ahead = iter(self.early)
         try:
             self.where(deque, starmap(operator.call, ahead), 0)
         except Exception as error:
             raise self.blamed(error, len(self.early) - operator.length_hint(ahead) - 1) from error
         results = [None if late else result() for result, late in self.returned]
-        self.cells.prepare()
+        self.prepare()
         self.quiet.run(deque, starmap(operator.call, self.late), 0)
         self.cells.finish()
         for i, (result, late) in enumerate(self.returned):
             if late:
                 results[i] = result()
-        if isinstance(self.program.result, Value):
+        if self.is_single:
             return results[0]
         following = iter(results)
         return each(lambda x: next(following) if isinstance(x, Value) else x, self.program.result)
 
     def result(self, x: Value) -> Callable[[], Any]:
         """Return what makes a result: an array of its own as a tensor, or a number."""
-        now = self.operands.now
+        now, of = self.operands.now, Tensor.of
         if not is_array(x):
             return partial(now, x)
         if x.kind[0]:
-            return lambda: Tensor.of(np.array(now(x), order="C"))
-        return lambda: Tensor.of(now(x)[()])
+            return lambda: of(np.array(now(x), order="C"))
+        number: Any = self.operands.places[x]
+        return (lambda: of(now(x)[()])) if isinstance(number, Holder) else lambda: of(number[()])
 
     def blamed(self, error: Exception, i: int) -> Exception:
         """Say of an error in an early call what eager code says, and which line of the step it belongs to."""

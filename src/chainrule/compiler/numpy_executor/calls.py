@@ -18,6 +18,8 @@ __all__ = ["OUT", "Call", "Ones", "Shaped", "calls"]
 OUT: Any = object()                      #: stands for the memory of the result
 #: Short rows are summed faster by a product with ones.
 SHORT = 64
+#: So are as many numbers in one row; of more, NumPy's own sums are more precise.
+FEW = 1024
 #: NumPy's own function, without the Python code that looks for other libraries' arrays.
 copy_where = getattr(np.copyto, "__wrapped__", np.copyto)
 REDUCE = {"max": np.maximum, "mean": np.add, "min": np.minimum, "prod": np.multiply, "sum": np.add, "sum_to": np.add}
@@ -45,9 +47,9 @@ class Shaped:
 
 @dataclass(frozen=True)
 class Ones:
-    """A row of ones, of the dtype of the result."""
+    """Ones of the dtype of the result."""
 
-    length: int
+    shape: tuple[int, ...]
 
 
 def calls(a: Application, *, by_columns: bool = False) -> list[Call] | None:
@@ -101,11 +103,14 @@ def _reduction(a: Application) -> list[Call]:
     is_matrix = len(shape) == 2 and dtype.char in "fd"
     if a.gate.name == "sum_to":
         if is_matrix and target == shape[1:]:
-            return [Call(np.ndarray.dot, (Ones(shape[0]), x, OUT))]
+            return [Call(np.ndarray.dot, (Ones(shape[:1]), x, OUT))]
         axes = tuple(i for i in range(len(shape)) if i < lead or target[i - lead] == 1 != shape[i])
     else:
+        if a.gate.name in ("mean", "sum") and axis is None and not target and _is_row(x):
+            found = [Call(np.ndarray.dot, (Shaped(x, (-1,)), Ones(shape[:1]), OUT))]
+            return [*found, _ufunc(np.true_divide, OUT, shape[0])] if a.gate.name == "mean" else found
         if a.gate.name in ("mean", "sum") and is_matrix and axis in (1, -1) and shape[1] <= SHORT:
-            found = [Call(np.ndarray.dot, (x, Ones(shape[1]), Shaped(OUT, (-1,))))]
+            found = [Call(np.ndarray.dot, (x, Ones(shape[1:]), Shaped(OUT, (-1,))))]
             return [*found, _ufunc(np.true_divide, OUT, shape[1])] if a.gate.name == "mean" else found
         given = range(len(shape)) if axis is None or not shape else axis if isinstance(axis, tuple) else (axis,)
         axes = tuple(i % len(shape) for i in given)
@@ -113,3 +118,9 @@ def _reduction(a: Application) -> list[Call]:
     kept = tuple(1 if i in axes else -1 if i == 0 and some else n for i, n in enumerate(shape))
     found = [Call(REDUCE[a.gate.name].reduce, (x, axes, None, Shaped(OUT, kept), True))]
     return [*found, _ufunc(np.true_divide, OUT, prod(shape[i] for i in axes))] if a.gate.name == "mean" else found
+
+
+def _is_row(x: Any) -> bool:
+    """Tell whether an array is a row, or a column, of some floating-point numbers: then a product sums them faster."""
+    shape, dtype = x.kind
+    return dtype.char in "fd" and len(shape) in (1, 2) and 0 < prod(shape) == shape[0] <= FEW

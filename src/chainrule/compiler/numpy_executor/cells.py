@@ -11,8 +11,10 @@ import numpy as np
 from ...mode import tick
 from ...state import get
 from ...tensor import Tensor
+from ..code import Code
 from ..facts import is_array
 from ..passes.in_place import keeps_its_array
+from ..places import place
 from ..plan import Plan
 from ..program import Cell, Program, Value, each
 from .holder import Holder, call
@@ -29,9 +31,9 @@ class Cells:
 
     Attributes
     ----------
-    held : list of (callable, Holder, callable)
-        The cells whose arrays are written into: what reads the array, what holds it, and what makes it hold another.
-    seen : list of (callable, Holder, bool)
+    held : list of (Cell, Holder, callable)
+        The cells whose arrays are written into, what holds the array, and what makes it hold another.
+    seen : list of (Cell, Holder, bool)
         The arrays in other cells; and whether their elements have to lie one after the other.
     new : list of (kind, Holder, Holder)
         What cells are given anew: holders of the array and of that or a tensor around it.
@@ -41,9 +43,8 @@ class Cells:
 
     def __init__(self, program: Program, layout: Plan, operands: Operands) -> None:
         self.program, self.operands = program, operands
-        self.held: list[tuple[Callable[[], Any], Holder, Callable[[], None]]] = []
-        self.tensors: list[tuple[Tensor, Holder, Callable[[], None]]] = []
-        self.seen: list[tuple[Callable[[], Any], Holder, bool]] = []
+        self.held: list[tuple[Cell, Holder, Callable[[], None]]] = []
+        self.seen: list[tuple[Cell, Holder, bool]] = []
         self.new: list[tuple[Any, Holder, Holder]] = []
         self.puts: list[tuple[Cell, Any]] = []
         self.old: dict[Any, Value] = {}                  # what is in the cells that are written into
@@ -57,7 +58,7 @@ class Cells:
                 held.append(cell)
                 self.old[_key(cell)] = x
             else:
-                self.seen.append((_reader(cell), operands.places[x], x in layout.in_rows))
+                self.seen.append((cell, operands.places[x], x in layout.in_rows))
         for x, cell in program.homes.items():
             operands.places[x] = operands.places[self.old[_key(cell)]]
         rows = self.rows(layout)
@@ -66,9 +67,7 @@ class Cells:
         for cell in held:
             holder = operands.places[self.old[_key(cell)]]
             renew = rows[_key(cell)].lay if _key(cell) in rows else partial(_renew, cell, holder)
-            self.held.append((_reader(cell), holder, renew))
-            if isinstance(cell.owner, Tensor):
-                self.tensors.append((cell.owner, holder, renew))
+            self.held.append((cell, holder, renew))
 
     def rows(self, layout: Plan) -> dict[Any, Row]:
         """Make the rows of cells, and give them and the rows of numbers their places; return the row of each cell."""
@@ -87,15 +86,25 @@ class Cells:
                     self.operands.row(row, values, group.spans)
         return found
 
-    def look(self) -> None:
-        """Look at the arrays that stand in the cells now."""
-        for read, holder, in_row in self.seen:
-            array = read()
-            if array is not holder.held:
-                holder.hold(array if not in_row or array.flags.c_contiguous else array.copy())
-        for read, holder, renew in self.held:
-            if read() is not holder.held:
-                renew()
+    def write_look(self, code: Code) -> None:
+        """Write what looks at the arrays that stand in the cells now."""
+        for cell, holder, in_row in self.seen:
+            code.line(f"x = {_reading(cell, code)}")
+            code.line(f"if x is not {code.name(holder)}.held: {code.name(partial(_see, holder, in_row))}(x)")
+        for cell, holder, renew in self.held:
+            code.line(f"if {_reading(cell, code)} is not {code.name(holder)}.held: {code.name(renew)}()")
+
+    def write_prepare(self, code: Code) -> None:
+        """Write what has memory ready for all that is written."""
+        code.line(f"moment = {code.name(tick)}()")
+        for cell, holder, renew in self.held:
+            if isinstance(cell.owner, Tensor):           # if somebody looks at the array, there is another now
+                x = code.name(cell.owner)
+                code.line(f"if {x}.lent or {x}.gate is not None or {x}.array is not {code.name(holder)}.held: "
+                          f"{code.name(renew)}()")
+                code.line(f"else: {x}.moment = moment")
+        if self.new:
+            code.line(f"{code.name(self.make)}()")
 
     def bind(self, roots: Callable[[Value], frozenset[Value]], is_late: Callable[[Value], bool],
              result: Callable[[Value], Callable[[], Any]]) -> tuple[Calls, ...]:
@@ -144,14 +153,8 @@ class Cells:
                 sets.append(_setting(cell, self.new[-1][2]))
         return kept, first, writing, last
 
-    def prepare(self) -> None:
-        """Have memory ready for all that is written."""
-        moment = tick()
-        for tensor, holder, renew in self.tensors:
-            if tensor.lent or tensor.gate is not None or tensor.array is not holder.held:
-                renew()                                  # somebody looks at the array: there is another now
-            else:
-                tensor.moment = moment
+    def make(self) -> None:
+        """Make what cells are given anew."""
         for (shape, dtype), array, holder in self.new:
             array.hold(np.empty(shape, dtype))
             if holder is not array:
@@ -170,14 +173,18 @@ def _key(cell: Cell) -> tuple[int, str]:
     return id(cell.owner), cell.name
 
 
-def _reader(cell: Cell) -> Callable[[], Any]:
-    """Return what reads an array from a cell."""
+def _reading(cell: Cell, code: Code) -> str:
+    """Return the expression that reads an array from a cell."""
     owner, name = cell.owner, cell.name
-    if isinstance(owner, Tensor) and name == "array":
-        return lambda: owner.array
-    if isinstance(owner, dict) and cell.item is None and isinstance(get(owner, name), np.ndarray):
-        return lambda: owner[name]
-    return cell.get
+    if (isinstance(owner, Tensor) and name == "array") or (
+            isinstance(owner, dict) and cell.item is None and isinstance(get(owner, name), np.ndarray)):
+        return place(owner, name).text(code)
+    return f"{code.name(cell.get)}()"
+
+
+def _see(holder: Holder, in_row: bool, array: Any) -> None:
+    """Hold another array of a cell that is not written into."""
+    holder.hold(array if not in_row or array.flags.c_contiguous else array.copy())
 
 
 def _renew(cell: Cell, holder: Holder) -> None:

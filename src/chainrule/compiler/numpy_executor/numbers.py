@@ -1,7 +1,7 @@
 """Python numbers in a program: computed with Python's operators before anything else, as eager code does."""
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from ..code import Code
@@ -48,9 +48,9 @@ class Numbers:
             self.now.append(None)
         return self.places[x]
 
-    def written(self, kept: Collection[int]) -> Callable[[], None]:
-        """Return a function that reads the cells, computes everything, fills the arrays, and keeps some in `now`."""
-        code, now = Code(), self.now
+    def write(self, code: Code, kept: Collection[int]) -> None:
+        """Write what reads the cells, computes everything, fills the arrays, and keeps some numbers in `now`."""
+        now = self.now
         made = {i for _, i, _ in self.reads} | {i for _, _, i in self.steps}
         for i, number in enumerate(self.now):
             if i not in made:
@@ -64,7 +64,6 @@ class Numbers:
             code.line(f"{code.name(array.fill)}(n{i})")
         for i in sorted(made & {*kept}):
             code.line(f"{code.key(now, i)} = n{i}")
-        return code.function()
 
 
 def _reading(cell: Cell, code: Code) -> str:

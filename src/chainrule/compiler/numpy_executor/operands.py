@@ -1,7 +1,7 @@
 """What stands in the calls of a program: the arrays of its values, whole or in blocks, and its numbers."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..blocks import Cut
+from ..code import Code
 from ..facts import is_array, is_reduction
 from ..plan import Plan
 from ..program import Application, Program, Value
@@ -91,7 +92,7 @@ class Operands:
         if isinstance(x, Shaped):
             return seen(lambda array: array.reshape(x.shape), self.operand(x.operand, a, dtype, cut, span))
         if isinstance(x, Ones):
-            return self.filled(1, np.empty(x.length), a.result.kind[1])
+            return self.filled(1, np.empty(x.shape), a.result.kind[1])
         if x is OUT:
             return self.block(a.result, cut, span, is_reduction(a))
         if is_array(x):
@@ -129,24 +130,20 @@ class Operands:
             self.full[key] = np.full_like(like, number, dtype)
         return self.full[key]
 
-    def computing(self, asked: Iterable[Any]) -> Callable[[], None]:
-        """Return what computes the numbers, and puts them where they are wanted; to be called when all is bound.
+    def write(self, code: Code, asked: Iterable[Any]) -> None:
+        """Write what computes the numbers, and puts them where they are wanted.
 
         Parameters
         ----------
+        code : Code
         asked : iterable
             The values among which are those that `now` will be asked for.
         """
-        numbers, wanted = self.numbers, list(self.wanted.items())
-        kept = {*self.wanted, *(numbers.places[x] for x in asked if isinstance(x, Value) and x in numbers.places)}
-        compute, now = numbers.written(kept), numbers.now
-
-        def run() -> None:
-            compute()
-            for place, holder in wanted:
-                holder.hold(now[place])
-
-        return run if wanted else compute
+        numbers = self.numbers
+        kept = {numbers.places[x] for x in asked if isinstance(x, Value) and x in numbers.places}
+        numbers.write(code, kept)
+        for place, holder in self.wanted.items():
+            code.line(f"{code.name(holder.hold)}(n{place})")
 
     def now(self, x: Any) -> Any:
         """Return the array of a value, or the number, as it is now."""
