@@ -43,8 +43,8 @@ class Plan:
         The arguments and cells whose elements have to lie one after the other, since a view or a cut rests on it.
     roots : dict of Value to frozenset of Value
         For each array that a step makes, the values whose memory it may be.
-    groups : dict of Step to Together or None
-        The steps that are run as one with others: for the last of them the group, for the others nothing.
+    groups : dict of Step to Together
+        The steps that are run as one with others, where the last of them stands.
     beside : dict of Value to (Value, slice)
         The arrays that lie in a row with others, with their place in it.
     """
@@ -56,7 +56,7 @@ class Plan:
     columns: frozenset[Value]
     in_rows: frozenset[Value]
     roots: dict[Value, frozenset[Value]]
-    groups: dict[Step, Together | None]
+    groups: dict[Step, Together]
     beside: dict[Value, tuple[Value, slice]]
 
     @property
@@ -120,7 +120,7 @@ class _Planner:
             found = cut(step, self.in_row.__contains__)
             if found is not None and isinstance(step, Fused):
                 self.divide(step, found)
-        self.groups: dict[Step, Together | None] = {}
+        self.groups: dict[Step, Together] = {}
         self.beside: dict[Value, tuple[Value, slice]] = {}
         self.homes = {*program.homes}
         for group in together(program, self.may_move):
@@ -166,7 +166,7 @@ class _Planner:
 
     def join(self, group: Together) -> None:
         """Take note of steps that are run as one."""
-        self.groups |= dict.fromkeys(group.steps) | {group.steps[-1]: group}
+        self.groups |= dict.fromkeys(group.steps, group)
         self.homes |= group.homes
         for row, values in group.rows.items():
             self.roots[row] = frozenset({row})
@@ -180,7 +180,7 @@ class _Planner:
         found = self.cuts.get(step) if isinstance(step, Fused) else None
         if step in self.groups:
             group = self.groups[step]
-            return [(a, None) for a in group.applications] if group is not None else []
+            return [(a, None) for a in group.applications] if step is group.steps[-1] else []
         return [(a, found) for a in ((*found.inside, *found.after) if found else step.applications)]
 
     def lives(self) -> dict[Value, int]:

@@ -82,7 +82,8 @@ class Bound:
         made: list[tuple[Application, Sequence[Any]]] = []
         if step in self.layout.groups:
             group = self.layout.groups[step]
-            return [(a, self.operands.bound(c, a)) for a in group.applications for c in self.calls(a)] if group else []
+            return [] if step is not group.steps[-1] else [
+                (a, self.operands.bound(c, a)) for a in group.applications for c in self.calls(a)]
         cut = self.layout.cuts.get(step) if isinstance(step, Fused) else None
         bound, whole = self.operands.bound, step.applications
         if cut is not None:

@@ -72,7 +72,7 @@ class Cells:
     def rows(self, layout: Plan) -> dict[Any, Row]:
         """Make the rows of cells, and give them and the rows of numbers their places; return the row of each cell."""
         homes, places, found = self.program.homes, self.operands.places, dict[Any, Row]()
-        for group in filter(None, layout.groups.values()):
+        for group in dict.fromkeys(layout.groups.values()):
             for row in group.homes:
                 cells = [homes[x] for x in group.rows[row]]
                 made = Row(cells, [places[x] for x in group.rows[row]], group.spans)

@@ -43,6 +43,10 @@ def parts(program: Program) -> list[tuple[str, str, str]]:
 
 def _parts(step: Step, program: Program, layout: Plan) -> list[tuple[str, str, str]]:
     cut = layout.cuts.get(step) if isinstance(step, Fused) else None
+    if step in layout.groups:
+        count = len(layout.groups[step].steps)
+        return [(f"{a.result} {a.gate.name}", f"NumPy's functions, once for {count} arrays",
+                 "they are small, and lie side by side") for a in step.applications]
     if cut is None:
         return [(f"{a.result} {a.gate.name}", *_how(a, program, layout)) for a in step.applications]
     names = ", ".join(f"{a.result} {a.gate.name}" for a in cut.inside)
