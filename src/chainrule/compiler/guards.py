@@ -23,7 +23,6 @@ __all__ = ["SCALARS", "Guards", "Watch", "same"]
 #: What is compared by its value; everything else is what it is by identity.
 SCALARS = (bool, int, float, complex, str, bytes, np.generic, np.dtype, type(None))
 Agree = Callable[[Any, Any], bool]
-END = object()                       #: stands behind everything, so that nothing more and nothing less is there
 
 
 class Watch:
@@ -65,7 +64,8 @@ class Watch:
 
     def is_still(self) -> bool:
         """Tell whether every object is the very one that it was."""
-        return all(map(is_, itertools.chain(self.read(), (END,)), (*self.held, END)))
+        now = list(self.read())
+        return len(now) == len(self.held) and all(map(is_, now, self.held))
 
     def texts(self, code: Code, slot: Callable[[Any], str]) -> Iterator[str]:
         """Yield expressions that are true as long as every object, or its type, is the one that it was.

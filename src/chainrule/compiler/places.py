@@ -50,8 +50,9 @@ class Places:
         self.length = 0 if whole is None else len(whole)
 
     def __call__(self) -> list[Any]:
-        """Return what stands in all of them now; nothing, if there are more or fewer than there were."""
-        return [] if self.whole is not None and len(self.whole) != self.length else [x.get() for x in self.all]
+        """Return what stands in all of them now; one thing too many, if these are no longer all the items."""
+        changed = self.whole is not None and len(self.whole) != self.length
+        return [None] * (len(self.all) + 1) if changed else [x.get() for x in self.all]
 
 
 def place(owner: Any, name: Any) -> Place:

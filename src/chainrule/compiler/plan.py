@@ -44,7 +44,7 @@ class Plan:
     roots : dict of Value to frozenset of Value
         For each array that a step makes, the values whose memory it may be.
     groups : dict of Step to Together
-        The steps that are run as one with others, where the last of them stands.
+        The steps that are run as one with others, each with its group; it is run where the last of them stands.
     beside : dict of Value to (Value, slice)
         The arrays that lie in a row with others, with their place in it.
     """

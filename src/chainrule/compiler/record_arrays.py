@@ -26,12 +26,7 @@ __all__ = ["ArrayRecorder"]
 class ArrayRecorder(Recorder):
     """A recorder that knows which tensors stand for arrays.
 
-    Parameters
-    ----------
-    arguments : list of Tensor
-        What stands for the arguments of the program.
-    captured : Captured
-        What the step finds outside.
+    It is made of what a `Recorder` is made of.
     """
 
     def __init__(self, arguments: list[Tensor], captured: Captured) -> None:

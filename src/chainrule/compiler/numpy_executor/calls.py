@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ...gates.reduction import FEW, SHORT
 from ..facts import is_array, is_view, repeated
 from ..program import Application
 
 __all__ = ["OUT", "Call", "Ones", "Shaped", "calls"]
 
 OUT: Any = object()                      #: stands for the memory of the result
-#: Short rows are summed faster by a product with ones.
-SHORT = 64
-#: So are as many numbers in one row; of more, NumPy's own sums are more precise.
-FEW = 1024
 #: NumPy's own function, without the Python code that looks for other libraries' arrays.
 copy_where = getattr(np.copyto, "__wrapped__", np.copyto)
 REDUCE = {"max": np.maximum, "mean": np.add, "min": np.minimum, "prod": np.multiply, "sum": np.add, "sum_to": np.add}
