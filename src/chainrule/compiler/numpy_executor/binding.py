@@ -1,4 +1,4 @@
-"""A program bound to memory: two lists of calls that are ready to be made."""
+"""A program bound to memory: calls that are ready to be made."""
 from __future__ import annotations
 
 import operator
@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from ...tensor import Tensor
-from ..code import Code
+from ..code import Code, line_of
 from ..facts import HOST, is_array, is_number, is_view
 from ..plan import Plan
 from ..program import Application, Fused, Program, Step, Value, each
 from .calls import Call, calls
 from .cells import Cells
-from .holder import Holder, call
+from .holder import Holder
+from .made import Made
 from .operands import Operands
 
 __all__ = ["Bound"]
@@ -31,17 +32,15 @@ class Bound:
 
     Attributes
     ----------
-    early : list of sequence
-        Calls, each a function and its arguments, to be made one after the other. They write into planned
-        memory only.
+    early : callable
+        Makes the calls that write into planned memory only: a function in which each has a line.
     late : list of sequence
-        The calls that write into cells, and all that comes after. None of them runs Python code, and so no interrupt is
-        noticed between the first and the last.
+        The calls that write into cells, and all that comes after, each a function and its arguments. No Python code
+        runs between the first and the last, and so no interrupt is noticed there.
     """
 
     def __init__(self, program: Program, layout: Plan) -> None:
         self.program, self.layout = program, layout
-        self.early: list[Sequence[Any]] = []
         self.late: list[Sequence[Any]] = []
         self.origins: list[Application] = []             # the gate behind each early call that may fail
         self.operands = Operands(program, layout)
@@ -59,27 +58,30 @@ class Bound:
     # ------------------------------------------------------------------ binding
     def bind(self) -> None:
         """Make the calls."""
-        homes = self.program.homes
+        homes, early, late = self.program.homes, list[Made](), list[Made]()
         self.made_late: set[Value] = set(homes)
         writing = False
         for step in self.program.steps:
             writing = writing or any(a.result in homes for a in step.applications)
             for a, made in self.calls_of(step):
                 if writing:
-                    self.late.append(made)
+                    late.append(made)
                     self.made_late.add(a.result)
                 else:
-                    self.early.append(made)
+                    early.append(made)
                     self.origins.append(a)
         kept, first, rest, last = self.cells.bind(self.roots, self.is_late, self.result)
-        self.early += kept
-        self.late = first + self.late + rest + last
+        code = Code()
+        for made in early + kept:
+            code.line(made.written(code))
+        self.early = code.function()
+        self.late = [made.listed() for made in first + late + rest + last]
         hosts = any(a.gate.name in HOST for a in self.program.applications)
         self.where: Any = _here if hosts else self.quiet.run       # a user's own code runs where he called the step
 
-    def calls_of(self, step: Step) -> list[tuple[Application, Sequence[Any]]]:
+    def calls_of(self, step: Step) -> list[tuple[Application, Made]]:
         """Return the calls of a step, each with its gate."""
-        made: list[tuple[Application, Sequence[Any]]] = []
+        made: list[tuple[Application, Made]] = []
         if step in self.layout.groups:
             group = self.layout.groups[step]
             return [] if step is not group.steps[-1] else [
@@ -109,16 +111,16 @@ class Bound:
         """Tell whether a gate makes a view, and does not have to copy."""
         return is_view(a) and a.result not in self.layout.slots
 
-    def fresh(self, a: Application) -> Sequence[Any]:
+    def fresh(self, a: Application) -> Made:
         """Return the call of a gate that makes a new array each time."""
         value, options = a.gate.value, a.options
-        given = call(value, *[self.operands.operand(x, a) for x in a.inputs])
+        given = tuple([self.operands.operand(x, a) for x in a.inputs])
         holder = self.operands.places[a.result] = Holder()
 
-        def make() -> None:
-            holder.hold(value(*given[1:], **options))
+        def make(*given: Any) -> None:
+            holder.hold(value(*given, **options))
 
-        return [make]
+        return Made(make, given)
 
     def beginning(self) -> Callable[[Sequence[Any]], None]:
         """Return what takes in the arguments, looks at the cells, and computes the numbers."""
@@ -154,11 +156,10 @@ class Bound:
     def run(self, arguments: Sequence[Any]) -> Any:
         """Run the program."""
         self.begin(arguments)
-        ahead = iter(self.early)
         try:
-            self.where(deque, starmap(operator.call, ahead), 0)
+            self.where(self.early)
         except Exception as error:
-            raise self.blamed(error, len(self.early) - operator.length_hint(ahead) - 1) from error
+            raise self.blamed(error) from error
         results = [None if late else result() for result, late in self.returned]
         self.prepare()
         self.quiet.run(deque, starmap(operator.call, self.late), 0)
@@ -181,9 +182,9 @@ class Bound:
         number: Any = self.operands.places[x]
         return (lambda: of(now(x)[()])) if isinstance(number, Holder) else lambda: of(number[()])
 
-    def blamed(self, error: Exception, i: int) -> Exception:
+    def blamed(self, error: Exception) -> Exception:
         """Say of an error in an early call what eager code says, and which line of the step it belongs to."""
-        a = self.origins[i]
+        a = self.origins[line_of(error, self.early)]
         said = a.gate.blame(error, [self.operands.now(x) for x in a.inputs], a.options)
         if a.place is not None:
             said.add_note(f"in a compiled step, {a.place}")

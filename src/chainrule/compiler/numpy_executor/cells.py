@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,13 +17,14 @@ from ..passes.in_place import keeps_its_array
 from ..places import place
 from ..plan import Plan
 from ..program import Cell, Program, Value, each
-from .holder import Holder, call
+from .holder import Holder
+from .made import Made
 from .operands import Operands
 from .rows import Row, memory
 
 __all__ = ["Cells"]
 
-Calls = list[Sequence[Any]]
+Calls = list[Made]
 
 
 class Cells:
@@ -144,12 +145,12 @@ class Cells:
                 source = places[x]
                 if roots(x) & old:                       # it looks at a cell that is written as well
                     source = np.empty(*x.kind)
-                    kept.append(call(operator.setitem, source, ..., places[x]))
-                writing.append(call(operator.setitem, places[home], ..., source))
+                    kept.append(_copying(source, places[x]))
+                writing.append(_copying(places[home], source))
             else:
                 array, holder = Holder(), Holder()
                 self.new.append((x.kind, array, array if keeps_its_array(cell) else holder))
-                (writing if is_late(x) else first).append(call(operator.setitem, array, ..., places[x]))
+                (writing if is_late(x) else first).append(_copying(array, places[x]))
                 sets.append(_setting(cell, self.new[-1][2]))
         return kept, first, writing, last
 
@@ -192,9 +193,14 @@ def _renew(cell: Cell, holder: Holder) -> None:
     holder.hold(memory(cell))
 
 
-def _setting(cell: Cell, x: Any) -> Sequence[Any]:
+def _copying(there: Any, array: Any) -> Made:
+    """Return the call that copies an array into another."""
+    return Made(operator.setitem, (there, ..., array))
+
+
+def _setting(cell: Cell, x: Any) -> Made:
     """Return the call that sets a cell."""
-    return call(operator.setitem if isinstance(cell.owner, dict) else setattr, cell.owner, cell.name, x)
+    return Made(operator.setitem if isinstance(cell.owner, dict) else setattr, (cell.owner, cell.name, x))
 
 
 def _runs_python(cell: Cell) -> bool:

@@ -1,32 +1,32 @@
-"""What stands in a list of calls: an array that is always the same, or one that may be another at each run."""
+"""What stands in calls for an array, or a number, that may be another one at each run."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Holder", "call", "seen"]
+__all__ = ["Holder", "seen"]
 
 
 class Holder:
-    """Stands for what may be another array, or another number, at each run: it knows all places where it is wanted.
+    """Stands for what may be another array, or another number, at each run.
 
     Attributes
     ----------
     held : array or number
         What it is now.
     places : list of (list, int)
-        The calls that take it.
+        Where it stands in lists of calls, which are kept up to date.
     views : list of (callable, Holder)
         What is seen through it, made anew when it is another.
 
     Examples
     --------
-    >>> from chainrule.compiler.numpy_executor.holder import Holder, call
+    >>> from chainrule.compiler.numpy_executor.holder import Holder, seen
     >>> x = Holder()
-    >>> plus_one = call(lambda x, y: x + y, x, 1)
+    >>> doubled = seen(lambda x: 2 * x, x)
     >>> x.hold(5)
-    >>> plus_one[1:]
-    [5, 1]
+    >>> doubled.held
+    10
     """
 
     __slots__ = ("held", "places", "views")
@@ -43,18 +43,6 @@ class Holder:
             call[i] = x
         for see, holder in self.views:
             holder.hold(see(x))
-
-
-def call(*parts: Any) -> Sequence[Any]:
-    """Return a call, ready to be made: a function and its arguments; a list, if holders have to keep it up to date."""
-    if not any(isinstance(x, Holder) for x in parts):
-        return parts
-    made: list[Any] = []
-    for i, x in enumerate(parts):
-        if isinstance(x, Holder):
-            x.places.append((made, i))
-        made.append(x.held if isinstance(x, Holder) else x)
-    return made
 
 
 def seen(see: Callable[[Any], Any], x: Any) -> Any:

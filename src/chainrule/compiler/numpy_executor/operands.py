@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from math import prod
 from typing import Any
 
@@ -14,7 +13,8 @@ from ..facts import is_array, is_reduction
 from ..plan import Plan
 from ..program import Application, Program, Value
 from .calls import OUT, Call, Ones, Shaped, copy_where
-from .holder import Holder, call, seen
+from .holder import Holder, seen
+from .made import Made
 from .numbers import Numbers
 
 __all__ = ["Operands"]
@@ -68,7 +68,7 @@ class Operands:
         self.places[a.result] = seen(picked if a.gate.name == "getitem" else arranged, self.places[a.inputs[0]])
 
     def bound(self, c: Call, a: Application, cut: Cut | None = None, span: slice | None = None
-              ) -> Sequence[Any]:
+              ) -> Made:
         """Return a call of a gate with everything in its place, for whole arrays or for one of their blocks."""
         dtype = _dtype(c, a)
         parts = [self.operand(x, a, dtype, cut, span) for x in c.operands]
@@ -79,12 +79,12 @@ class Operands:
             x, y, out = parts                            # (x y)ᵀ = yᵀ xᵀ, which lies row by row
             parts = [seen(np.transpose, y), seen(np.transpose, x), out.T]
         if not c.keyword:
-            return call(c.function, *parts)
+            return Made(c.function, tuple(parts))
         out = self.operand(OUT, a, dtype, cut, span)
         if dtype is not None and not isinstance(out, Holder):        # two whole arrays are compared 2 to 3 times faster
             parts = [self.filled(x, out, dtype) if type(x) in (int, float) else part
                      for x, part in zip(c.operands, parts, strict=True)]
-        return call(seen(lambda out: partial(c.function, out=out), out), *parts)
+        return Made(c.function, tuple(parts), out)
 
     def operand(self, x: Any, a: Application, dtype: Any = None, cut: Cut | None = None, span: slice | None = None
                 ) -> Any:
