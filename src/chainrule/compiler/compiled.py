@@ -14,7 +14,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from ..gate import own
-from ..mode import mode, no_grad
+from ..mode import mode, no_grad, settings
 from ..nn import Layer
 from ..source import OURS, Place
 from ..tensor import Dropped, Tensor
@@ -139,13 +139,14 @@ class Compiled:
     # ------------------------------------------------------------------ calls
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Do the step."""
+        last = self.last
+        if last is not None and not options and (      # most calls are like the one before
+                last.recording if not settings else last.recording is mode.record and mode.observer is None):
+            given = last.fits(arguments)
+            if given is not None and last.recorded.guards.hold():
+                return last.run(given)
         if mode.observer is not None or self.gave_up is not None:      # somebody looks on, or it cannot be recorded
             return self._eagerly(arguments, options)
-        last = self.last
-        if last is not None and not options:           # most calls are like the one before
-            given = last.fits(arguments)
-            if given is not None and last.recording is mode.record and last.recorded.guards.hold():
-                return last.run(given)
         key, arrays = signature(arguments, options)
         key = (mode.record, *key)
         for variant in self.variants.get(key, ()):

@@ -54,7 +54,7 @@ def flat(program: Program) -> Run:
         return result
 
     def in_turn(arguments: Sequence[Any]) -> Any:
-        with mine.now().lock:
+        with mine.lock if mine.other is None else mine.now().lock:
             return run(arguments)
 
     return in_turn if program.writes else run

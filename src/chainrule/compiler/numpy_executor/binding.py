@@ -5,7 +5,6 @@ import operator
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from functools import partial
 from itertools import starmap
 from typing import Any
 
@@ -21,6 +20,7 @@ from .cells import Cells
 from .holder import Holder
 from .made import Made
 from .operands import Operands
+from .scalars import Scalar, scalars
 
 __all__ = ["Bound"]
 
@@ -34,6 +34,8 @@ class Bound:
     ----------
     early : callable
         Makes the calls that write into planned memory only: a function in which each has a line.
+    run : callable
+        ``run(arguments)`` does everything, and returns the results.
     late : list of sequence
         The calls that write into cells, and all that comes after, each a function and its arguments. No Python code
         runs between the first and the last, and so no interrupt is noticed there.
@@ -49,22 +51,20 @@ class Bound:
         self.quiet.run(np.seterr, all="ignore")
         self.quiet.run(np.setbufsize, BUFFER)
         self.bind()
-        self.begin, self.prepare = self.beginning(), self.preparing()
-        self.returned: list[tuple[Callable[[], Any], bool]] = []   # whether each has to wait until cells are written
-        each(lambda x: self.returned.append((self.result(x), self.is_late(x))) if isinstance(x, Value) else None,
-             program.result)
-        self.is_single = isinstance(program.result, Value)
+        self.run = self.written()
 
     # ------------------------------------------------------------------ binding
     def bind(self) -> None:
         """Make the calls."""
-        homes, early, late = self.program.homes, list[Made](), list[Made]()
+        homes, early, late = self.program.homes, list[Made | Scalar](), list[Made]()
+        self.scalars = scalars(self.program)
         self.made_late: set[Value] = set(homes)
         writing = False
         for step in self.program.steps:
             writing = writing or any(a.result in homes for a in step.applications)
             for a, made in self.calls_of(step):
                 if writing:
+                    assert isinstance(made, Made)
                     late.append(made)
                     self.made_late.add(a.result)
                 else:
@@ -72,16 +72,14 @@ class Bound:
                     self.origins.append(a)
         kept, first, rest, last = self.cells.bind(self.roots, self.is_late, self.result)
         code = Code()
-        for made in early + kept:
-            code.line(made.written(code))
+        for one in early + kept:
+            code.line(one.written(code))
         self.early = code.function()
-        self.late = [made.listed() for made in first + late + rest + last]
-        hosts = any(a.gate.name in HOST for a in self.program.applications)
-        self.where: Any = _here if hosts else self.quiet.run       # a user's own code runs where he called the step
+        self.late = [one.listed() for one in first + late + rest + last]
 
-    def calls_of(self, step: Step) -> list[tuple[Application, Made]]:
+    def calls_of(self, step: Step) -> list[tuple[Application, Made | Scalar]]:
         """Return the calls of a step, each with its gate."""
-        made: list[tuple[Application, Made]] = []
+        made: list[tuple[Application, Made | Scalar]] = []
         if step in self.layout.groups:
             group = self.layout.groups[step]
             return [] if step is not group.steps[-1] else [
@@ -97,6 +95,8 @@ class Bound:
         for a in whole:
             if self.is_seen(a):
                 self.operands.view(a)
+            elif a.result in self.scalars:
+                made.append((a, self.scalar(a)))
             elif a.result in self.operands.places:
                 made += [(a, bound(c, a)) for c in self.calls(a)]
             elif not is_number(a):
@@ -111,6 +111,12 @@ class Bound:
         """Tell whether a gate makes a view, and does not have to copy."""
         return is_view(a) and a.result not in self.layout.slots
 
+    def scalar(self, a: Application) -> Scalar:
+        """Return the call of a gate that computes with numbers."""
+        given = tuple([self.operands.operand(x, a) for x in a.inputs])
+        holder = self.operands.places[a.result] = Holder()
+        return Scalar(a.gate.name, given, holder)
+
     def fresh(self, a: Application) -> Made:
         """Return the call of a gate that makes a new array each time."""
         value, options = a.gate.value, a.options
@@ -122,9 +128,36 @@ class Bound:
 
         return Made(make, given)
 
-    def beginning(self) -> Callable[[Sequence[Any]], None]:
-        """Return what takes in the arguments, looks at the cells, and computes the numbers."""
+    def written(self) -> Callable[[Sequence[Any]], Any]:
+        """Return the function that runs the program on its arguments."""
         code = Code("arguments")
+        self.write_beginning(code)
+        hosts = any(a.gate.name in HOST for a in self.program.applications)
+        quiet, early, late = code.name(self.quiet.run), code.name(self.early), code.name(self.late)
+        code.line("try:")                                # a user's own code runs where he called the step
+        code.line(f"    {early}()" if hosts else f"    {quiet}({early})")
+        code.line("except Exception as error:")
+        code.line(f"    raise {code.name(self.blamed)}(error) from error")
+        returned: list[Value] = []
+        each(lambda x: returned.append(x) if isinstance(x, Value) else None, self.program.result)
+        results = [f"r{i} = {self.result_text(x, code)}" for i, x in enumerate(returned)]
+        waiting = [self.is_late(x) for x in returned]    # until cells are written
+        for line, waits in zip(results, waiting, strict=True):
+            if not waits:
+                code.line(line)
+        self.cells.write_prepare(code)
+        walk = f"{code.name(deque)}, {code.name(starmap)}({code.name(operator.call)}, {late}), 0"
+        code.line(f"{quiet}({walk})")
+        self.cells.write_finish(code)
+        for line, waits in zip(results, waiting, strict=True):
+            if waits:
+                code.line(line)
+        names = ", ".join(f"r{i}" for i in range(len(returned)))
+        code.line(f"return {names if isinstance(self.program.result, Value) else f'{code.name(self.tree)}({names})'}")
+        return code.function()
+
+    def write_beginning(self, code: Code) -> None:
+        """Write what takes in the arguments, looks at the cells, and computes the numbers."""
         for i, x in enumerate(self.program.arguments):
             if is_array(x):
                 holder, given = code.name(self.operands.places[x]), f"arguments[{i}]"
@@ -136,13 +169,6 @@ class Bound:
         asked = [x for a in self.origins for x in a.inputs]
         each(asked.append, [self.program.result, [x for _, x in self.program.writes]])
         self.operands.write(code, asked)
-        return code.function()
-
-    def preparing(self) -> Callable[[], None]:
-        """Return what has memory ready for the cells that are written."""
-        code = Code()
-        self.cells.write_prepare(code)
-        return code.function()
 
     def roots(self, x: Value) -> frozenset[Value]:
         """Return the values whose memory a value may look at."""
@@ -152,35 +178,26 @@ class Bound:
         """Tell whether a value is there only when cells are being written."""
         return bool(self.roots(x) & self.made_late)
 
-    # ------------------------------------------------------------------ a run
-    def run(self, arguments: Sequence[Any]) -> Any:
-        """Run the program."""
-        self.begin(arguments)
-        try:
-            self.where(self.early)
-        except Exception as error:
-            raise self.blamed(error) from error
-        results = [None if late else result() for result, late in self.returned]
-        self.prepare()
-        self.quiet.run(deque, starmap(operator.call, self.late), 0)
-        self.cells.finish()
-        for i, (result, late) in enumerate(self.returned):
-            if late:
-                results[i] = result()
-        if self.is_single:
-            return results[0]
+    # ------------------------------------------------------------------ what is asked at a run
+    def tree(self, *results: Any) -> Any:
+        """Return the results in the containers in which the step returns them."""
         following = iter(results)
         return each(lambda x: next(following) if isinstance(x, Value) else x, self.program.result)
 
     def result(self, x: Value) -> Callable[[], Any]:
-        """Return what makes a result: an array of its own as a tensor, or a number."""
-        now, of = self.operands.now, Tensor.of
+        """Return what makes a result."""
+        code = Code()
+        code.line(f"return {self.result_text(x, code)}")
+        return code.function()
+
+    def result_text(self, x: Value, code: Code) -> str:
+        """Return the expression that makes a result: an array of its own as a tensor, or a number."""
         if not is_array(x):
-            return partial(now, x)
-        if x.kind[0]:
-            return lambda: of(np.array(now(x), order="C"))
-        number: Any = self.operands.places[x]
-        return (lambda: of(now(x)[()])) if isinstance(number, Holder) else lambda: of(number[()])
+            return code.key(self.operands.numbers.now, self.operands.numbers.places[x])
+        place = self.operands.places[x]
+        array = code.name(place) + ".held" * isinstance(place, Holder)
+        own = f"{code.name(np.array)}({array}, order='C')" if x.kind[0] else f"{array}[()]"
+        return f"{code.name(Tensor.of)}({own})"
 
     def blamed(self, error: Exception) -> Exception:
         """Say of an error in an early call what eager code says, and which line of the step it belongs to."""
@@ -189,7 +206,3 @@ class Bound:
         if a.place is not None:
             said.add_note(f"in a compiled step, {a.place}")
         return said
-
-
-def _here(function: Any, *arguments: Any) -> Any:
-    return function(*arguments)

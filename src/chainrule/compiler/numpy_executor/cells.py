@@ -161,6 +161,11 @@ class Cells:
             if holder is not array:
                 holder.hold(Tensor.of(array.held))
 
+    def write_finish(self, code: Code) -> None:
+        """Write what does the rest."""
+        if self.puts or self.new:
+            code.line(f"{code.name(self.finish)}()")
+
     def finish(self) -> None:
         """Write what is left, and let go of what is other people's now."""
         for cell, x in self.puts:

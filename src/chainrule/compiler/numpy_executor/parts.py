@@ -8,6 +8,7 @@ from ..plan import Plan, plan
 from ..program import Application, Fused, Program, Step
 from .calls import calls
 from .numbers import OPERATORS
+from .scalars import scalars
 
 __all__ = ["parts"]
 
@@ -65,6 +66,8 @@ def _how(a: Application, program: Program, layout: Plan) -> tuple[str, str]:
         if a.result in layout.slots:
             return "NumPy's functions", "the elements have to be put in order"
         return "a view", "it is made when its array is another"
+    if a.result in scalars(program):
+        return "a Python operator", "it computes with numbers, and no array is made of the result"
     found = calls(a, by_columns=a.result in layout.columns)
     if found is None:
         return "the gate itself", "it makes a new array each time, since it cannot write into memory"
