@@ -1,16 +1,15 @@
 """The arguments of a compiled step: what of them is data, and what the program depends on."""
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..gate import describe
 from ..tensor import Tensor
-from .code import Code
 
-__all__ = ["Signature", "difference", "fitting", "replaced", "signature", "titles"]
+__all__ = ["Signature", "difference", "replaced", "signature", "titles"]
 
 #: For each argument its path, and the shape and dtype of an array, or a constant with its type.
 Signature = tuple[Any, ...]
@@ -67,41 +66,6 @@ def _part(x: Any, arrays: list[Any]) -> Hashable:
     raise TypeError("the arguments of a compiled step are arrays, tensors, lists, tuples and dicts of them, and "
                     f"constants such as numbers, got {type(x).__name__}; pass what it holds as arrays, or let the step "
                     "reach it as a variable")
-
-
-def fitting(arguments: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], Sequence[Any] | None] | None:
-    """Return a quick test for arguments of the same signature, if all of them are arrays and tensors.
-
-    Parameters
-    ----------
-    arguments : tuple
-
-    Returns
-    -------
-    callable or None
-        Given other arguments, it returns the arrays among them; nothing, if it cannot tell whether they fit.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from chainrule.compiler.arguments import fitting
-    >>> fits = fitting((np.zeros(3),))
-    >>> fits((np.ones(3),)), fits((np.ones(4),))
-    ((array([1., 1., 1.]),), None)
-    """
-    code = Code("arguments")
-    code.line(f"if len(arguments) != {len(arguments)}: return None")
-    found = []
-    for i, x in enumerate(arguments):
-        if type(x) is not np.ndarray and type(x) is not Tensor:
-            return None
-        array = f"x{i}" if type(x) is np.ndarray else f"x{i}.array"
-        code.line(f"x{i} = arguments[{i}]")
-        code.line(f"if type(x{i}) is not {code.name(type(x))}{'' if type(x) is np.ndarray else f' or x{i}.tracked'} "
-                  f"or {array}.shape != {x.shape} or {array}.dtype is not {code.name(x.dtype)}: return None")
-        found.append(array)
-    code.line(f"return ({''.join(f'{array}, ' for array in found)})")
-    return code.function()
 
 
 class _Constant:

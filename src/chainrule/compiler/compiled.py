@@ -18,13 +18,14 @@ from ..mode import mode, no_grad, settings
 from ..nn import Layer
 from ..source import OURS, Place
 from ..tensor import Dropped, Tensor
-from .arguments import Signature, difference, fitting, replaced, signature, titles
+from .arguments import Signature, difference, replaced, signature, titles
 from .captured import Captured
 from .compare import differences
 from .errors import RecordingError
 from .executors import executor as named
 from .passes import improved
 from .program import Program, Value, each
+from .quick import MISS, quick
 from .record_arrays import ArrayRecorder
 from .recording import Recording, recording
 from .spots import turn
@@ -45,7 +46,7 @@ class Variant:
         self.recording = recording                     # whether results remember where they came from
         self.program = recorded.program
         self.run: Any = None                           # runs the program; there is one after the second call
-        self.fits: Any = None                          # a quick look at arguments, if one will do
+        self.quick: Any = None                         # runs it at calls like the one before, if they are easy to know
         self.calls = 0
 
     def build(self, executor: str, keep: Callable[[int], bool]) -> None:
@@ -142,9 +143,9 @@ class Compiled:
         last = self.last
         if last is not None and not options and (      # most calls are like the one before
                 last.recording if not settings else last.recording is mode.record and mode.observer is None):
-            given = last.fits(arguments)
-            if given is not None and last.recorded.guards.hold():
-                return last.run(given)
+            result = last.quick(arguments)
+            if result is not MISS:
+                return result
         if mode.observer is not None or self.gave_up is not None:      # somebody looks on, or it cannot be recorded
             return self._eagerly(arguments, options)
         key, arrays = signature(arguments, options)
@@ -154,7 +155,7 @@ class Compiled:
                 if variant.run is None or variant.calls < 2:
                     break
                 self.program, self.recorded = variant.program, variant.recorded.program
-                self.last = variant if variant.fits is not None and not self.check else None
+                self.last = variant if variant.quick is not None and not self.check else None
                 variant.calls += 1
                 if self.check and variant.calls % self.check == 0:
                     from .check import checked
@@ -209,9 +210,10 @@ class Compiled:
                 variant.build(self.executor, self._keeps)
         if known.run is None and (known.calls or self.exact):
             known.build(self.executor, self._keeps)
-            known.fits = None if options else fitting(arguments)
             self.program = known.program
         known.calls += 1
+        if known.run is not None and not options:
+            known.quick = quick(arguments, known)
         if self.exact and known.run is not None:       # to the last bit as all later calls, which rounding decides
             recorder.undo()
             return known.run(signature(arguments, options)[1])

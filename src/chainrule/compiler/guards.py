@@ -18,7 +18,7 @@ from .code import Code
 from .places import Places, place
 from .program import Cell, kind
 
-__all__ = ["SCALARS", "Guards", "Watch", "same"]
+__all__ = ["GONE", "SCALARS", "Guards", "Watch", "same"]
 
 #: What is compared by its value; everything else is what it is by identity.
 SCALARS = (bool, int, float, complex, str, bytes, np.generic, np.dtype, type(None))
@@ -117,6 +117,7 @@ class Guards:
         self.kinds: list[tuple[Cell, Any]] = []
         self.answers: list[tuple[Cell, Any]] = []
         self.watches: list[Watch] = []
+        self.objects: list[Any] = []                     # what stood in the places that no clock tells of, or its type
         self.touched = -1
 
     def cell(self, cell: Cell) -> None:
@@ -155,27 +156,31 @@ class Guards:
                                           [title(cell) for cell, _ in group], agree, [x for _, x in group], moves,
                                           clocked))
         self.watches += watches
-        self._write()
-
-    def _write(self) -> None:
-        """Write the function that looks at everything that no clock tells of."""
-        code = Code("objects")
         self.watched = [watch for watch in self.watches if not watch.clocked]
-        count = itertools.count()
-        texts = [text for watch in self.watched for text in watch.texts(code, lambda _: f"objects[{next(count)}]")]
-        code.line(f"return {' and '.join(texts) or True}")
-        self.is_still: Callable[[list[Any]], bool] = code.function()
+        code = Code()
+        code.line(f"return {self.text(code)}")
+        self.is_still: Callable[[], bool] = code.function()
         self._hold_on()
 
+    def text(self, code: Code) -> str:
+        """Return an expression that is true as long as everything is the very object that it was when last compared.
+
+        It raises one of `GONE` if something is not there.
+        """
+        count = itertools.count()
+        texts = [text for watch in self.watched
+                 for text in watch.texts(code, lambda _: f"{code.name(self.objects)}[{next(count)}]")]
+        return " and ".join([f"{code.name(touched)}[0] == {code.name(self)}.touched", *texts])
+
     def _hold_on(self) -> None:
-        self.objects = [type(x) if watch.moves else x for watch in self.watched if isinstance(watch.read, Places)
-                        for x in watch.held]
+        self.objects[:] = [type(x) if watch.moves else x for watch in self.watched if isinstance(watch.read, Places)
+                           for x in watch.held]
 
     def hold(self) -> bool:
         """Tell whether all that was taken for granted still holds."""
         now = touched[0]
         try:
-            if now == self.touched and self.is_still(self.objects):
+            if self.is_still():
                 return True
         except GONE:
             return False
