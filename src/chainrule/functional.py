@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from . import gates as g
 from . import random
 from .gate import gate
-from .mode import mode, no_grad
+from .mode import UnforeseenError, no_grad, recorder
 from .tensor import Tensor
 
 __all__ = [
@@ -549,12 +549,15 @@ def _of_classes(x: Any, target: Any, weight: Values | None, ignore_index: int, r
                          f"shape {samples}" + _remedy(target, x.shape, samples))
     target = _indices(target, name)
     mask = index = None
-    if ignore_index < 0 and (ignore_index == -100 or not mode.symbolic):     # most likely nothing is to be ignored
+    step = recorder()
+    if ignore_index < 0 and not (step is not None and step.general()):       # most likely nothing is to be ignored
         try:
             index = class_index(target, classes=classes, axis=axis)
         except ValueError:
             if not np.any((target.array if isinstance(target, Tensor) else target) == ignore_index):
                 raise
+            if step is not None:
+                step.general(needed=True)
     if index is None:
         mask = g.not_equal(target, ignore_index)
         target = g.where(mask, target, 0)
@@ -609,8 +612,8 @@ def _class_index(target: Any, *, classes: int, axis: int) -> Any:
     if target.size and np.maximum.reduce(target.view(f"u{target.dtype.itemsize}"), axis=None) >= classes:
         place = np.argwhere((target < 0) | (target >= classes))[0]
         wrong = target[tuple(place)]
-        hint = "; to ignore it in a recorded step, it must be in the batch at the first call" if wrong == -100 else ""
-        raise ValueError(f"class {wrong} at {tuple(map(int, place))} is not one of 0 to {classes - 1}{hint}")
+        kind = UnforeseenError if wrong < 0 else ValueError    # it may be one to ignore
+        raise kind(f"class {wrong} at {tuple(map(int, place))} is not one of 0 to {classes - 1}")
     return target.reshape((*target.shape[:axis], 1, *target.shape[axis:]))
 
 

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from .gate import Gate
     from .tensor import Tensor
 
-__all__ = ["Mode", "Observer", "enable_grad", "mode", "no_grad", "observe", "recorder", "setting",
-           "settings", "tick"]
+__all__ = ["Mode", "Observer", "UnforeseenError", "enable_grad", "mode", "no_grad", "observe", "recorder",
+           "setting", "settings", "tick"]
 
 #: One clock for everything. A result is stamped when it is made and a tensor when it is written; sorting by the stamp
 #: is therefore a topological order, and "an input younger than its result" is an in-place write.
 tick = itertools.count(1).__next__
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class UnforeseenError(ValueError):
+    """A gate was given a value for which the code that calls it may go another way (see `Observer.general`)."""
 
 
 class Observer:
@@ -74,6 +78,14 @@ class Observer:
         """Return what keeps the by-hand calls of a layer, in place of what keeps the eager ones, in `symbolic` mode."""
         return kept
 
+    def general(self, needed: bool = False) -> bool:
+        """Tell whether to go the way that holds for all values, where a shorter one may do, in `symbolic` mode.
+
+        With `needed`, the values at hand need it. On the shorter way a gate raises `UnforeseenError` where it does not
+        hold.
+        """
+        return needed
+
     def refuse(self, why: str) -> NoReturn:
         """What a recorded step cannot do was asked for in `symbolic` mode."""
         raise TypeError(why)
@@ -122,6 +134,9 @@ class Both(Observer):
 
     def calls(self, kept: Any) -> Any:
         return self.first.calls(kept)
+
+    def general(self, needed: bool = False) -> bool:
+        return self.first.general(needed)
 
     def refuse(self, why: str) -> NoReturn:
         self.first.refuse(why)

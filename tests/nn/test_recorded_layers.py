@@ -47,11 +47,33 @@ def test_steps_agree(loss, rng):
             np.testing.assert_allclose(twin.state_dict()[name], value, rtol=1e-11, atol=1e-13, err_msg=name)
 
 
-@pytest.mark.parametrize("wrong", [3, -1, -100])
+@pytest.mark.parametrize("wrong", [3, -1, -99])
 def test_classes_are_checked_at_every_replay(wrong, rng):
-    _, _, _, compiled = twins(nn.Sequential(nn.Linear(4, 3)), nn.CrossEntropyLoss())
+    _, _, model, compiled = twins(nn.Sequential(nn.Linear(4, 3)), nn.CrossEntropyLoss())
     x = rng.normal(size=(8, 4)).astype(np.float32)
     for _ in range(3):
         compiled(x, np.zeros(8, int))
+    before, programs = copy.deepcopy(model.state_dict()), compiled.variants
     with pytest.raises(ValueError, match=rf"class {wrong} at \(7,\) is not one of 0 to 2"):
         compiled(x, np.array([0] * 7 + [wrong]))
+    np.testing.assert_equal(model.state_dict(), before)
+    assert compiled.variants is programs and not compiled.generally
+
+
+@pytest.mark.parametrize("ignore_index", [-100, -1])
+@pytest.mark.parametrize("settings", [{}, {"check": 3}, {"check": 1}], ids=repr)
+@pytest.mark.parametrize("order", ["iccic", "ciccic", "cciici", "ccccicici", "ccccC", "iiiiI"])
+def test_labels_to_ignore_may_turn_up_at_any_call(order, settings, ignore_index, rng):
+    """i: a batch with labels to ignore; c: one without; large ones are of another size."""
+    loss = nn.CrossEntropyLoss(ignore_index=ignore_index)
+    model, eager, twin, compiled = twins(nn.Sequential(nn.Linear(4, 3)).double(), loss)
+    compiled.check = settings.get("check", 0)
+    for kind in order * 2:
+        x = rng.normal(size=(8 if kind.islower() else 5, 4))
+        y = rng.integers(0, 3, len(x))
+        if kind in "iI":
+            y[[1, 4]] = ignore_index
+        np.testing.assert_allclose(compiled(x, y).item(), eager(x, y).item(), rtol=1e-12)
+        for name, value in model.state_dict().items():
+            np.testing.assert_allclose(twin.state_dict()[name], value, rtol=1e-11, atol=1e-13, err_msg=name)
+    assert compiled.recordings == len(set(map(str.islower, order)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..gate import Gate
+from ..mode import UnforeseenError
 from ..tensor import Dropped, Tensor
 from ..tree import parts
 from .captured import Captured
@@ -54,6 +55,9 @@ def checked(compiled: Compiled, variant: Variant, arrays: list[Any], arguments: 
     program = variant.recorded.program
     before = _state(program)
     found, result, values = compiled.record(arguments, options, Values)
+    if values.generally and not compiled.generally:
+        values.undo()
+        raise UnforeseenError("the step went another way than when it was recorded")
     expected = [*_state(found.program).values(), *_leaves(result)]
     titles = [*map(values.title, _cells(found.program).values()), *[f"result{path}" for path, _ in parts(result)]]
     ran = _interpreted(program, arrays, before)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from ..gate import own
-from ..mode import mode, no_grad, settings
+from ..mode import UnforeseenError, mode, no_grad, settings
 from ..nn import Layer
 from ..source import OURS, Place
 from ..tensor import Dropped, Tensor
@@ -119,6 +119,7 @@ class Compiled:
         self.gave_up: Exception | None = None          # why it runs eagerly, if it does
         self.full = False                              # whether the limit was reached
         self.exact = False
+        self.generally = False                         # whether it is recorded in the way that holds for all values
         self.last: Variant | None = None               # what was run last, if its arguments are quickly looked at
         self._accumulates: set[int] = set()            # tensors whose gradient one of the programs goes on from
         self._turn = threading.RLock()
@@ -143,9 +144,14 @@ class Compiled:
         last = self.last
         if last is not None and not options and (      # most calls are like the one before
                 last.recording if not settings else last.recording is mode.record and mode.observer is None):
-            result = last.quick(arguments)
-            if result is not MISS:
-                return result
+            try:
+                result = last.quick(arguments)
+                if result is not MISS:
+                    return result
+            except ValueError as error:
+                if not self._may_go_otherwise(error):
+                    raise
+                return self._anew(arguments, options)
         if mode.observer is not None or self.gave_up is not None:      # somebody looks on, or it cannot be recorded
             return self._eagerly(arguments, options)
         key, arrays = signature(arguments, options)
@@ -157,12 +163,31 @@ class Compiled:
                 self.program, self.recorded = variant.program, variant.recorded.program
                 self.last = variant if variant.quick is not None and not self.check else None
                 variant.calls += 1
-                if self.check and variant.calls % self.check == 0:
-                    from .check import checked
-                    return checked(self, variant, arrays, arguments, options)
-                return variant.run(arrays)
+                try:
+                    if self.check and variant.calls % self.check == 0:
+                        from .check import checked
+                        return checked(self, variant, arrays, arguments, options)
+                    return variant.run(arrays)
+                except ValueError as error:
+                    if not self._may_go_otherwise(error):
+                        raise
+                    return self._anew(arguments, options)
         with self._turn:
             return self._record(key, arguments, options)
+
+    def _may_go_otherwise(self, error: Exception) -> bool:
+        """Tell whether a replay failed at a value for which the step may go another way than the recorded one."""
+        return not self.generally and any(isinstance(x, UnforeseenError) for x in (error, error.__cause__))
+
+    def _anew(self, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        """Record the step anew in the way that holds for all values; where that fails too, nothing is changed."""
+        with self._turn:
+            before, self.variants, self.last, self.generally = self.variants, {}, None, True
+            try:
+                return self._record((mode.record, *signature(arguments, options)[0]), arguments, options)
+            except BaseException:
+                self.variants, self.generally = before, False
+                raise
 
     def _eagerly(self, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         with self._surroundings():
@@ -181,6 +206,9 @@ class Compiled:
             return self._eagerly(arguments, options)
         try:
             found, result, recorder = self.record(arguments, options, ArrayRecorder)
+            if recorder.generally and not self.generally:
+                self.generally, known = True, None     # the programs so far do not hold for all values
+                self.variants.clear()
             if known is None:
                 known = Variant(found, mode.record)
                 self.variants.setdefault(key, []).append(known)
@@ -243,6 +271,7 @@ class Compiled:
             alone.enter_context(turn)                  # while tensors stand for another step's arrays, do not look
             recorder = kind(leaves, Captured(self.step))
             recorder.plain |= plain
+            recorder.generally = self.generally
             if not recorder.stand_ins.all:
                 alone.close()
             with self._surroundings():

@@ -57,6 +57,7 @@ class Recorder(Observer):
         self.accumulates: set[int] = set()
         self.live: set[Key] = set()                    # variables and attributes whose arrays are read anew
         self.captured = captured
+        self.generally = False                         # whether it goes the ways that hold for all values
         self.guards = Guards()
         self.snapshots: dict[int, Snapshot] = captured.snapshots()
         self.used: dict[int, None] = {}                # the objects on whose attributes the program rests
@@ -240,6 +241,11 @@ class Recorder(Observer):
                 f"the hook {name} returned nothing, so it is there for what it does in Python, which a replay would "
                 "not do; let it return what it makes of its argument, in gates, or take it away while the step is "
                 "compiled", place(2) if code is None else Place(code, 0))
+
+    def general(self, needed: bool = False) -> bool:
+        """Go the way that holds for all values from the first time on that it is needed."""
+        self.generally = self.generally or needed
+        return self.generally
 
     def refuse(self, why: str) -> NoReturn:
         """Say that the step cannot be recorded, and why."""
