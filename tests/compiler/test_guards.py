@@ -526,3 +526,29 @@ def test_losses_are_functions_too():
     x, y = data(1)[0]
     expected = F.mse_loss(setup.model(x), y).item()
     assert [step(x, y).item() for _ in range(3)] == [pytest.approx(expected, rel=1e-12)] * 3
+
+
+@pytest.mark.parametrize("name", ["items", "by_key"])
+def test_an_empty_list_or_dict_of_a_layer_that_is_filled_is_noticed(name):
+    class Sums(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.items, self.by_key = [], {}
+
+        def forward(self, x):
+            for number in (*self.items, *self.by_key.values()):
+                x = x + number
+            return x * 1
+
+    layer = Sums()
+    step, x = cr.compile(layer), np.ones(1)
+    held = getattr(layer, name)
+
+    def put(number):
+        held.append(number) if name == "items" else held.update({number: number})
+
+    for change, want, recordings in ((lambda: None, 1, 1), (lambda: put(2.0), 3, 2), (lambda: put(5.0), 8, 3),
+                                     (held.clear, 1, 3), (lambda: put(4.0), 5, 4)):
+        change()
+        assert [step(x).item() for _ in range(4)] == [want] * 4
+        assert step.recordings == recordings

@@ -206,6 +206,24 @@ def test_an_error_of_the_step_itself_is_the_steps_error():
     step(*batch())
 
 
+@pytest.mark.parametrize("take", [lambda held: held.pop(0), lambda held: held.pop(), lambda held: held.clear()],
+                         ids=["the first", "the last", "all"])
+@pytest.mark.parametrize("kind", [list, dict])
+def test_an_error_after_arrays_were_taken_out_of_a_variable_is_the_steps_error(take, kind):
+    arrays = [np.array([float(k)]) for k in range(3)]
+    held = list(arrays) if kind is list else dict(enumerate(arrays))
+
+    @cr.compile
+    def step(x):
+        total = x + sum(held.values() if kind is dict else held)
+        held.popitem() if kind is dict else take(held)
+        raise KeyError(f"my own, of shape {total.shape}")
+
+    with pytest.raises(KeyError, match=r"my own, of shape \(1,\)"):
+        step(np.ones(1))
+    assert all(a is b for a, b in zip(held.values() if kind is dict else held, arrays, strict=True))
+
+
 def test_who_looks_on_sees_the_step_itself():
     _, _, step = training()
     for _ in range(3):

@@ -64,8 +64,10 @@ class Spot:
             return None
 
     def put(self, x: Any) -> None:
-        """Put something there."""
-        if isinstance(self.owner, dict | list):
+        """Put something there, unless the list has become shorter: then a snapshot has all that stood in it."""
+        if isinstance(self.owner, list):
+            self.owner[self.name:self.name + 1] = [x] * (self.name < len(self.owner))
+        elif isinstance(self.owner, dict):
             self.owner[self.name] = x
         elif isinstance(self.owner, CellType):
             self.owner.cell_contents = x
