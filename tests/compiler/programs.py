@@ -9,3 +9,15 @@ def recorded(function, *arguments, **options):
     step = cr.compile(function, **options)
     step(*arguments)
     return step.recorded
+
+
+def training_step(model, loss, optimizer):
+    """The step of everybody's training loop."""
+    def step(x, t):
+        optimizer.zero_grad()
+        value = loss(model(x), t)
+        value.backward()
+        optimizer.step()
+        return value
+
+    return step

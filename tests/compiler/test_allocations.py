@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from tests.compiler.programs import training_step
 from tests.compiler.whole_steps import STEPS
 
 import chainrule as cr
@@ -51,16 +52,6 @@ def test_training_steps(name, dtype):
     assert_nothing_but(gradients, peaks(lambda: next(calls)(*data), 6))
 
 
-def step_of(model, loss_of, optimizer):
-    def step(x, y):
-        optimizer.zero_grad()
-        loss = loss_of(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-    return cr.compile(step)
-
-
 def sse(y, t):
     return cr.sum(cr.square(y - t))
 
@@ -82,7 +73,7 @@ WORKLOADS = {
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_workloads(name, rng):
     model, loss_of, kind, shape, target = WORKLOADS[name]()
-    step = step_of(model, loss_of, kind(model.parameters(), lr=0.01))
+    step = cr.compile(training_step(model, loss_of, kind(model.parameters(), lr=0.01)))
     x, y = rng.normal(size=shape).astype(np.float32), target(rng)
     for _ in range(2):
         step(x, y)
@@ -101,7 +92,7 @@ def test_results_are_all_that_inference_allocates(rng):
 def test_eager_steps_do_allocate(rng):
     """The figures above are figures: eager code, and the two calls that are recorded, are far beyond the limit."""
     model, loss_of, kind, shape, target = WORKLOADS["W1"]()
-    step = step_of(model, loss_of, kind(model.parameters(), lr=0.01))
+    step = cr.compile(training_step(model, loss_of, kind(model.parameters(), lr=0.01)))
     x, y = rng.normal(size=shape).astype(np.float32), target(rng)
     assert min(peaks(lambda: step(x, y), 2)) > 10 * LIMIT
     assert min(peaks(lambda: step.step(x, y), 2)) > 10 * LIMIT

@@ -5,6 +5,7 @@ import copy
 
 import numpy as np
 import pytest
+from tests.compiler.programs import training_step
 
 import chainrule as cr
 from chainrule import gates as g
@@ -39,15 +40,7 @@ def training(make, dtype=np.float64, **options):
     """A model, its optimizer, and the whole step of one with the other."""
     model, criterion = network(dtype, **options), nn.BCEWithLogitsLoss()
     optimizer = make(model.parameters())
-
-    def step(x, y):
-        optimizer.zero_grad()
-        loss = criterion(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return model, optimizer, step
+    return model, optimizer, training_step(model, criterion, optimizer)
 
 
 def batches(count, dtype=np.float64, seed=0, size=8):

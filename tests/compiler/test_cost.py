@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.compiler.programs import recorded
+from tests.compiler.programs import recorded, training_step
 
 import chainrule as cr
 from chainrule import functional as F
@@ -28,14 +28,7 @@ def test_a_step_of_a_network():
     """
     model = nn.Sequential(nn.Linear(784, 50), nn.ReLU(), nn.Linear(50, 10))
     optimizer = optim.SGD(model.parameters(), lr=0.1)
-
-    def step(x, t):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), t)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = training_step(model, F.cross_entropy, optimizer)
     found = counted(step, np.zeros((100, 784), np.float32), np.zeros(100, int))
     forward = 3_920_000 + 50_000
     assert found.gates["linear"].multiply_adds == forward

@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+from tests.compiler.programs import training_step
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -110,15 +111,7 @@ def trained(name):
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.25), nn.Linear(8, 3))
     optimizer = optim.Adam(model.parameters(), lr=0.05)
     loss = nn.CrossEntropyLoss()
-
-    def step(x, t):
-        optimizer.zero_grad()
-        value = loss(model(x), t)
-        value.backward()
-        optimizer.step()
-        return value
-
-    step = cr.compile(step, executor=name)
+    step = cr.compile(training_step(model, loss, optimizer), executor=name)
     rng = np.random.default_rng(0)
     losses = [step(rng.normal(size=(6, 4)).astype(np.float32), rng.integers(0, 3, 6)).item() for _ in range(10)]
     return losses, model.state_dict()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.compiler.programs import recorded
+from tests.compiler.programs import recorded, training_step
 
 import chainrule as cr
 from chainrule import functional as F
@@ -160,14 +160,7 @@ def test_a_step_of_training(name, dtype):
     cr.random.seed(0)
     model = make().astype(dtype)
     optimizer = optim.Adam(model.parameters(), lr=0.01)
-
-    def step(x, t):
-        optimizer.zero_grad()
-        value = loss(model(x), t)
-        value.backward()
-        optimizer.step()
-        return value
-
+    step = training_step(model, loss, optimizer)
     x = np.random.default_rng(0).normal(size=(5, 3)).astype(dtype)
     t = target.astype(dtype) if target.dtype.kind == "f" else target
     program = recorded(step, x, t)

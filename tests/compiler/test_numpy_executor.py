@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tests.compiler.programs import recorded
+from tests.compiler.programs import recorded, training_step
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -33,16 +33,7 @@ def training(make, *, norm=False, dtype=np.float32, **options):
     extra = [nn.BatchNorm1d(16, dtype=dtype), nn.Dropout(0.25)] if norm else []
     model = nn.Sequential(nn.Linear(8, 16, dtype=dtype), *extra, nn.ReLU(), nn.Linear(16, 4, dtype=dtype))
     optimizer, loss = make(model.parameters()), nn.CrossEntropyLoss()
-
-    @functools.partial(cr.compile, **options)
-    def step(x, t):
-        optimizer.zero_grad()
-        value = loss(model(x), t)
-        value.backward()
-        optimizer.step()
-        return value
-
-    return model, optimizer, step
+    return model, optimizer, cr.compile(training_step(model, loss, optimizer), **options)
 
 
 def batch(seed=0, dtype=np.float32, rows=32):

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from tests.compiler.programs import recorded
+from tests.compiler.programs import recorded, training_step
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -74,15 +74,7 @@ def test_arrays_begin_at_lines_of_the_cache_and_do_not_overlap():
 # ------------------------------------------------------------------ short rows
 def step_of(model):
     optimizer = optim.SGD(model.parameters(), lr=0.01)
-    loss = nn.MSELoss()
-
-    def step(x, y):
-        optimizer.zero_grad()
-        value = loss(model(x), y)
-        value.backward()
-        optimizer.step()
-        return value
-    return step
+    return training_step(model, nn.MSELoss(), optimizer)
 
 
 def test_matrices_with_short_rows_lie_column_by_column():

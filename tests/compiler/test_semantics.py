@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.compiler.programs import training_step
 
 import chainrule as cr
 from chainrule import functional as F
@@ -15,16 +16,7 @@ def training(**options):
     cr.random.seed(2)
     model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
     optimizer = optim.Adam(model.parameters(), lr=0.01)
-
-    @cr.compile(**options)
-    def step(x, t):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), t)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return model, optimizer, step
+    return model, optimizer, cr.compile(training_step(model, F.cross_entropy, optimizer), **options)
 
 
 def batch(seed=0):
