@@ -49,7 +49,7 @@ def differences(first: Recording, second: Recording) -> Recording:
     if second.moved:
         raise RecordingError(f"{second.moved[0]} holds another array after the step than before it; a replay would not "
                              "exchange them; copy the numbers: a[...] = b")
-    noted = {(id(cell.owner), cell.name): (cell, x) for cell, x in (*first.set, *second.set)}
+    noted = {cell.key: (cell, x) for cell, x in (*first.set, *second.set)}
     for cell, x in (*first.set, *second.set):
         now = get(cell.owner, cell.name)
         if not _equal(x, now):

@@ -206,7 +206,7 @@ def _raw(cell: Cell) -> Any:
 
 def _once(cells: Iterable[tuple[Cell, Any]]) -> Iterable[tuple[Cell, Any]]:
     """Return each cell once, with what was first seen in it."""
-    return {(id(cell.owner), cell.name): (cell, x) for cell, x in reversed(list(cells))}.values()
+    return {cell.key: (cell, x) for cell, x in reversed(list(cells))}.values()
 
 
 def _is_clocked(cell: Cell) -> bool:

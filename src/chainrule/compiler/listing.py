@@ -102,10 +102,10 @@ def _left(program: Program, titles: Titles) -> Iterator[str]:
 
 def _assumed(program: Program, titles: Titles) -> Iterator[str]:
     """Yield what has to be so for the program to apply, cells with the same answer together."""
-    told = {(id(cell.owner), cell.name) for cell, _ in program.reads}
+    told = {cell.key for cell, _ in program.reads}
     groups: dict[str, list[str]] = {}
     for test, cell, answer in program.guards:
-        if test is kind and (id(cell.owner), cell.name) in told:
+        if test is kind and cell.key in told:
             continue                                   # its kind stands in the table
         words, title = _words(test, answer), titles.cell(cell)
         if title.endswith(f"[{cell.name!r}]"):         # one of several keys of a dict

@@ -99,6 +99,11 @@ class Cell:
     name: str
     item: int | None = None
 
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells its place from others; the items of a tuple have one in common."""
+        return id(self.owner), self.name
+
     def __repr__(self) -> str:
         return f"Cell({type(self.owner).__name__}, {self.name!r}{'' if self.item is None else f', {self.item}'})"
 
@@ -120,7 +125,6 @@ class Cell:
             put(self.owner, self.name, raw)
         else:
             put(self.owner, self.name, value if isinstance(value, Tensor) else Tensor.of(value, lent=True))
-
 
     def shows(self, believed: Any) -> bool:
         """Tell whether it holds what a recorder believes that it does."""

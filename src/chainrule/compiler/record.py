@@ -107,7 +107,7 @@ class Recorder(Observer):
                 value = self.program.new(x)
                 self.program.reads.append((home, value))
                 self.guards.cell(home)
-                self.live.add((id(home.owner), home.name))
+                self.live.add(home.key)
             self.arrays[id(x)], self.sources[value] = value, x
         return self.arrays[id(x)]
 
@@ -273,9 +273,9 @@ class Recorder(Observer):
             before = self.snapshots[id(cell.owner)].before
             if cell.name in before and not isinstance(before[cell.name], np.ndarray):
                 self.carry(cell, before[cell.name])
-            written.add((id(cell.owner), cell.name))
+            written.add(cell.key)
         noted = [pair for snapshot in self.snapshots.values() for pair in snapshot.set]
-        written |= {(id(cell.owner), cell.name) for cell, _ in noted}
+        written |= {cell.key for cell, _ in noted}
         self.leave(kept, result)
         self.program.names |= self.captured.names(self.snapshots.values())
         self.program.guards = self.guards.taken

@@ -78,8 +78,8 @@ class _Search:
                 for x in a.inputs:
                     if isinstance(x, Value) and made.get(x) is not step:
                         self.users.setdefault(x, i)
-        read = {(id(cell.owner), cell.name): x for cell, x in program.reads}
-        self.old = {x: read.get((id(cell.owner), cell.name)) for x, cell in program.homes.items()}
+        read = {cell.key: x for cell, x in program.reads}
+        self.old = {x: read.get(cell.key) for x, cell in program.homes.items()}
         # what is computed into an array of the user's own, which stays where it is:
         self.fixed = {x for x, cell in program.homes.items() if not isinstance(cell.owner, Tensor | dict)}
         self.taken: set[Value] = set()                   # what lies in a row already

@@ -49,25 +49,25 @@ class Cells:
         self.new: list[tuple[Any, Holder, Holder]] = []
         self.puts: list[tuple[Cell, Any]] = []
         self.old: dict[Any, Value] = {}                  # what is in the cells that are written into
-        last = {_key(cell): x for cell, x in program.writes if isinstance(x, Value)}
+        last = {cell.key: x for cell, x in program.writes if isinstance(x, Value)}
         held: list[Cell] = []
         for cell, x in program.reads:
             if not is_array(x):
                 continue
-            new = last.get(_key(cell))
+            new = last.get(cell.key)
             if new is not None and new.kind == x.kind and keeps_its_array(cell):
                 held.append(cell)
-                self.old[_key(cell)] = x
+                self.old[cell.key] = x
             else:
                 self.seen.append((cell, operands.places[x], x in layout.in_rows))
         for x, cell in program.homes.items():
-            operands.places[x] = operands.places[self.old[_key(cell)]]
+            operands.places[x] = operands.places[self.old[cell.key]]
         rows = self.rows(layout)
         for row in dict.fromkeys(rows.values()):
             row.lay()
         for cell in held:
-            holder = operands.places[self.old[_key(cell)]]
-            renew = rows[_key(cell)].lay if _key(cell) in rows else partial(_renew, cell, holder)
+            holder = operands.places[self.old[cell.key]]
+            renew = rows[cell.key].lay if cell.key in rows else partial(_renew, cell, holder)
             self.held.append((cell, holder, renew))
 
     def rows(self, layout: Plan) -> dict[Any, Row]:
@@ -77,9 +77,9 @@ class Cells:
             for row in group.homes:
                 cells = [homes[x] for x in group.rows[row]]
                 made = Row(cells, [places[x] for x in group.rows[row]], group.spans)
-                found |= {_key(cell): made for cell in cells}
+                found |= {cell.key: made for cell in cells}
             behind = {self.old[key]: row.whole for key, row in found.items()}
-            behind |= {x: found[_key(cell)].whole for x, cell in homes.items() if _key(cell) in found}
+            behind |= {x: found[cell.key].whole for x, cell in homes.items() if cell.key in found}
             for row, values in group.rows.items():
                 if values[0] in behind:
                     places[row] = behind[values[0]]
@@ -132,7 +132,7 @@ class Cells:
         last: Calls = []
         places, old = self.operands.places, {*self.old.values()}
         for cell, x in self.program.writes:
-            home = self.old.get(_key(cell))
+            home = self.old.get(cell.key)
             sets = last if _runs_python(cell) else writing
             if is_array(x) and (self.program.homes.get(x) is cell or x is home):
                 continue                                 # it is made there, or there already
@@ -173,10 +173,6 @@ class Cells:
         for _, array, holder in self.new:
             array.hold(None)
             holder.hold(None)
-
-
-def _key(cell: Cell) -> tuple[int, str]:
-    return id(cell.owner), cell.name
 
 
 def _reading(cell: Cell, code: Code) -> str:

@@ -79,10 +79,10 @@ class _Uses:
 
     def candidates(self, program: Program) -> dict[Value, Cell]:
         """Return the values that might be computed into the cell they are written to."""
-        read = {(id(cell.owner), cell.name): value for cell, value in program.reads if cell.item is None}
+        read = {cell.key: value for cell, value in program.reads if cell.item is None}
         homes: dict[Value, Cell] = {}
         for cell, x in program.writes:
-            old = read.get((id(cell.owner), cell.name))
+            old = read.get(cell.key)
             if old is None or not is_array(x) or x not in self.maker or x in homes or x.kind != old.kind:
                 continue
             if is_elementwise(self.maker[x]) and not may_fail(self.maker[x]) and keeps_its_array(cell):
