@@ -165,6 +165,14 @@ def test_cross_entropy_of_classes(data):
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["<i4", ">i4", ">i8", "i1", "u1", ">u2"])
+def test_classes_may_be_integers_of_any_kind(dtype, rng):
+    x, classes = rng.normal(size=(5, 3)), np.array([0, 2, 1, 2, 2])
+    assert F.cross_entropy(x, classes.astype(dtype)) == F.cross_entropy(x, classes)
+    with pytest.raises(ValueError, match=r"class 3 at \(1,\) is not one of 0 to 2"):
+        F.cross_entropy(x, np.array([0, 3, 1, 2, 2], dtype))
+
+
 def test_gradients_of_cross_entropy(rng):
     x = rng.normal(size=(4, 3, 2))
     target = rng.integers(0, 3, (4, 2))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from . import gates as g
 from . import random
 from .gate import gate
+from .gates.indexing import largest
 from .mode import UnforeseenError, no_grad, recorder
 from .tensor import Tensor
 
@@ -608,8 +609,7 @@ def _indices(target: Any, name: str) -> Any:
 
 
 def _class_index(target: Any, *, classes: int, axis: int) -> Any:
-    # Negative numbers are huge as unsigned ones: one look finds both ends.
-    if target.size and np.maximum.reduce(target.view(f"u{target.dtype.itemsize}"), axis=None) >= classes:
+    if largest(target) >= classes:
         place = np.argwhere((target < 0) | (target >= classes))[0]
         wrong = target[tuple(place)]
         kind = UnforeseenError if wrong < 0 else ValueError    # it may be one to ignore

@@ -17,11 +17,21 @@ __all__ = ["getitem", "scatter_add", "scatter_along_axis", "sort", "take_along_a
 # ------------------------------------------------------------------ the parts of what follows
 
 
+@lru_cache
+def _unsigned(dtype: Any) -> Any:
+    return np.dtype(f"{dtype.byteorder}u{dtype.itemsize}")
+
+
+def largest(indices: Any) -> Any:
+    """Return the largest of some integers, among which a negative one counts as huge: one look finds both ends."""
+    row = indices.reshape(-1).view(_unsigned(indices.dtype))
+    return row[row.argmax()] if row.size else -1
+
+
 def _index_places(indices: Any, start: Any, *, length: int, stride: int = 1, out: Any = None) -> Any:
     indices = np.asarray(indices)
     z = np.empty(np.broadcast_shapes(indices.shape, np.shape(start)), np.intp) if out is None else out
-    whole = indices.view(f"u{indices.dtype.itemsize}")             # negative ones are huge: one look finds both ends
-    if whole.size and np.maximum.reduce(whole, axis=None) >= length:
+    if largest(indices) >= length:
         for end in (indices.min(), indices.max()):
             if not -length <= end < length:
                 raise IndexError(f"index {end} is out of bounds for an axis of length {length}")
@@ -40,7 +50,7 @@ index_places: Gate = gate(
 
 
 def _take_places(x: Any, indices: Any, *, axis: int = 0, out: Any = None) -> Any:
-    return np.take(x, indices, axis=axis, out=out, mode="clip")    # without a mode, NumPy would make a copy first
+    return np.asarray(x).take(indices, axis, out, "clip")          # without a mode, NumPy would make a copy first
 
 
 take_places: Gate = gate(

@@ -159,14 +159,26 @@ std = gate(
     summary="The standard deviation along axes.", example=">>> float(cr.std([1.0, 3.0]))\n1.0")
 
 # ------------------------------------------------------------------ extremes and products
+NARROW = 32                              #: as many rows of fewer elements are compared faster down their columns
+
+
+def is_narrow(shape: tuple[int, ...], axis: Axis) -> bool:
+    """Tell whether these are many short rows that are each made one, and so had better lie column by column first."""
+    return axis in (1, -1) and len(shape) == 2 and 1 < shape[1] < NARROW <= shape[0]
+
+
+def _extreme(larger: np.ufunc, x: Any, axis: Axis, keepdims: bool, out: Any = None) -> Any:
+    x = np.asarray(x)
+    x = np.asfortranarray(x) if out is None and is_narrow(x.shape, axis) else x
+    return larger.reduce(x, axis=axis, keepdims=keepdims, out=out)
 
 
 def _max(x: Any, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
-    return np.maximum.reduce(x, axis=axis, keepdims=keepdims, out=out)
+    return _extreme(np.maximum, x, axis, keepdims, out)
 
 
 def _min(x: Any, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
-    return np.minimum.reduce(x, axis=axis, keepdims=keepdims, out=out)
+    return _extreme(np.minimum, x, axis, keepdims, out)
 
 
 def _d_extreme(dz: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -226,7 +238,7 @@ prod = gate(
 
 def _top(x: Any, axis: Axis) -> Any:
     """Give the largest element along axes, which stay; 0 where there is none."""
-    return (np.maximum if np.size(x) else np.add).reduce(x, axis=axis, keepdims=True)
+    return _extreme(np.maximum, x, axis, True) if np.size(x) else np.add.reduce(x, axis=axis, keepdims=True)
 
 
 def _logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

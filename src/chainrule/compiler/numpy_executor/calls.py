@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ...gates.reduction import FEW, SHORT
+from ...gates.reduction import FEW, SHORT, is_narrow
+from ..blocks import BLOCK
 from ..facts import is_array, is_view, repeated
 from ..program import Application
 
-__all__ = ["OUT", "Call", "Ones", "Shaped", "calls"]
+__all__ = ["OUT", "Call", "InColumns", "Ones", "Shaped", "calls"]
 
 OUT: Any = object()                      #: stands for the memory of the result
 #: NumPy's own function, without the Python code that looks for other libraries' arrays.
@@ -49,6 +50,14 @@ class Ones:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class InColumns:
+    """Memory for a matrix column by column, which is free again after the next call."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+
 def calls(a: Application, *, by_columns: bool = False) -> list[Call] | None:
     """Return the calls that run a gate; None if it cannot write into memory that it is given, but makes new arrays.
 
@@ -71,7 +80,7 @@ def calls(a: Application, *, by_columns: bool = False) -> list[Call] | None:
     if name == "where" and is_array(x[0]) and x[0].kind[1].kind == "b":
         return [Call(copy_where, (OUT, x[2])), Call(copy_where, (OUT, x[1], "same_kind", x[0]))]
     if name in REDUCE and is_array(x[0]) and x[0].kind[1] == z.kind[1] and (name != "mean" or z.kind[1].kind in "fc"):
-        return _reduction(a)
+        return _reduction(a, by_columns)
     if a.gate.takes_out:
         return [Call(partial(forward, **a.options) if a.options else forward, x, keyword=True)]
     return None
@@ -92,7 +101,7 @@ def _product(a: Application) -> Call:
     return Call(np.matmul, (x, y, OUT))
 
 
-def _reduction(a: Application) -> list[Call]:
+def _reduction(a: Application, by_columns: bool) -> list[Call]:
     """Return how an array is combined along axes: as the gate itself does it, so that the sums are rounded alike."""
     x, target = a.inputs[0], a.result.kind[0]
     (shape, dtype), axis = x.kind, a.options.get("axis")
@@ -113,7 +122,11 @@ def _reduction(a: Application) -> list[Call]:
         axes = tuple(i % len(shape) for i in given)
     some = prod(shape) > 0                               # then there may be fewer rows: those of a block
     kept = tuple(1 if i in axes else -1 if i == 0 and some else n for i, n in enumerate(shape))
-    found = [Call(REDUCE[a.gate.name].reduce, (x, axes, None, Shaped(OUT, kept), True))]
+    found, read = [], x
+    if a.gate.name in ("max", "min") and not by_columns and is_narrow(shape, axis) and prod(shape) <= 2 * BLOCK:
+        read = InColumns(shape, dtype)                   # whole: no step on so few elements is cut up
+        found.append(Call(operator.setitem, (read, ..., x)))
+    found.append(Call(REDUCE[a.gate.name].reduce, (read, axes, None, Shaped(OUT, kept), True)))
     return [*found, _ufunc(np.true_divide, OUT, prod(shape[i] for i in axes))] if a.gate.name == "mean" else found
 
 

@@ -12,7 +12,7 @@ from ..code import Code
 from ..facts import is_array, is_reduction
 from ..plan import Plan
 from ..program import Application, Program, Value
-from .calls import OUT, Call, Ones, Shaped, copy_where
+from .calls import OUT, Call, InColumns, Ones, Shaped, copy_where
 from .holder import Holder, seen
 from .made import Made
 from .numbers import Numbers
@@ -41,6 +41,7 @@ class Operands:
         self.wanted: dict[int, Holder] = {}
         self.single: dict[tuple[int, Any], Any] = {}
         self.full: dict[Any, Any] = {}                   # constant arrays full of one number
+        self.in_columns: dict[InColumns, Any] = {}
         self.places: dict[Value, Any] = dict(layout.buffers())
         self.places |= {x: np.array(array, order="C") for x, array in program.constants if is_array(x)}
         self.places |= {x: Holder() for x in (*program.arguments, *(x for _, x in program.reads)) if is_array(x)}
@@ -93,6 +94,8 @@ class Operands:
             return seen(lambda array: array.reshape(x.shape), self.operand(x.operand, a, dtype, cut, span))
         if isinstance(x, Ones):
             return self.filled(1, np.empty(x.shape), a.result.kind[1])
+        if isinstance(x, InColumns):
+            return self.in_columns.setdefault(x, np.empty(x.shape, x.dtype, order="F"))
         if x is OUT:
             return self.block(a.result, cut, span, is_reduction(a))
         if is_array(x):
