@@ -55,6 +55,9 @@ def flat(program: Program) -> Run:
 
     def in_turn(arguments: Sequence[Any]) -> Any:
         with mine.lock if mine.other is None else mine.now().lock:
-            return run(arguments)
+            bound = idle.pop() if idle else Bound(program, layout)     # none, if the step is run inside itself
+            result = bound.run(arguments)
+            idle.append(bound)
+            return result
 
     return in_turn if program.writes else run
