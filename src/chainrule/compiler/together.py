@@ -1,7 +1,7 @@
-"""Which steps are run as one because they do the same with several arrays: the updates of small parameters."""
+"""Which steps are run as one because they do the same with several arrays: updates of small parameters, and twins."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from math import prod
@@ -48,10 +48,11 @@ class Together:
 
 
 def together(program: Program, may_move: Callable[[Value], bool]) -> list[Together]:
-    """Find steps that do the same, element by element, with arrays of their own, and end in cells.
+    """Find steps that do the same, element by element, with arrays of their own.
 
     A step on a few elements costs as much as one on a few thousand: the time it takes to call a function. An optimizer
     does one for each parameter, so small parameters, and moments, lie side by side in memory and are updated as one.
+    Steps that end in no cell are run as one if they follow each other (see `twins`).
 
     Parameters
     ----------
@@ -95,7 +96,20 @@ class _Search:
             if not groups or not self.joins(step, groups[-1]):
                 groups.append([])
             groups[-1].append(step)
-        return [_joined(group, self.program) for groups in alike.values() for group in groups if len(group) > 1]
+        found = [group for groups in alike.values() for group in groups if len(group) > 1]
+        return [_joined(group, self.program) for group in [*found, *self.twins()]]
+
+    def twins(self) -> Iterator[list[Step]]:
+        """Yield the pairs of steps that follow each other and end in no cell."""
+        paired = None
+        for before, step in pairwise(self.program.steps):
+            taken = {*self.taken}
+            key = None if before is paired else self.key(before, ends_in_cells=False)
+            if key is not None and key == self.key(step, ends_in_cells=False) and self.joins(step, [before]):
+                paired = step
+                yield [before, step]
+            else:
+                self.taken = taken
 
     def joins(self, step: Step, group: list[Step]) -> bool:
         """Tell whether all of a group may wait for a step, and lie in one row with it."""
@@ -103,12 +117,13 @@ class _Search:
             self.users.get(a.result, len(self.place)) > self.place[step]
             for member in group for a in member.applications)
 
-    def key(self, step: Step) -> Any:
+    def key(self, step: Step, ends_in_cells: bool = True) -> Any:
         """Return what two steps must have in common to be run as one; None for one that is run by itself."""
         applications = step.applications
         shape, dtype = applications[0].result.kind if not is_number(applications[0]) else ((), np.dtype(bool))
         olds = {self.old[a.result]: i for i, a in enumerate(applications) if a.result in self.old}
-        if dtype.kind != "f" or not olds or prod(shape) > LIMIT or self.fixed & {a.result for a in applications}:
+        if dtype.kind != "f" or bool(olds) is not ends_in_cells or prod(shape) > LIMIT or (
+                self.fixed & {a.result for a in applications}):
             return None
         local = {a.result: i for i, a in enumerate(applications)}
         leaves: dict[Value, int] = {}

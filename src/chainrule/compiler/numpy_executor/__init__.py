@@ -11,6 +11,7 @@ from typing import Any
 
 from ..plan import plan
 from ..program import Program
+from ..twins import apart
 from .binding import Bound
 from .locks import turn
 from .parts import parts
@@ -40,6 +41,7 @@ def flat(program: Program) -> Run:
     callable
         ``run(arguments)``. It keeps hold of the latest arguments until the next run.
     """
+    program = apart(program)
     layout = plan(program)
     idle = [Bound(program, layout)]
     mine = turn(cell.owner for cell, _ in program.writes)

@@ -6,6 +6,7 @@ import numpy as np
 from ..facts import HOST, is_number, is_view
 from ..plan import Plan, plan
 from ..program import Application, Fused, Program, Step
+from ..twins import apart
 from .calls import calls
 from .numbers import OPERATORS
 from .scalars import scalars
@@ -38,6 +39,7 @@ def parts(program: Program) -> list[tuple[str, str, str]]:
     %3 multiply: NumPy's functions, since its memory is planned
     %4 cumsum: a Python function, since the gate is written in Python, and writes into memory that is planned
     """
+    program = apart(program)
     layout = plan(program)
     return [part for step in program.steps for part in _parts(step, program, layout)]
 
