@@ -39,6 +39,8 @@ class Bound:
     late : list of sequence
         The calls that write into cells, and all that comes after, each a function and its arguments. No Python code
         runs between the first and the last, and so no interrupt is noticed there.
+    shorter : list of sequence
+        The same without those that set what stands there already, as a rule.
     """
 
     def __init__(self, program: Program, layout: Plan) -> None:
@@ -75,7 +77,10 @@ class Bound:
         for one in early + kept:
             code.line(one.written(code))
         self.early = code.function()
-        self.late = [one.listed() for one in first + late + rest + last]
+        listed = [(one, one.listed()) for one in first + late + rest + last]
+        still = {id(made) for _, _, made in self.cells.still}
+        self.late = [call for _, call in listed]
+        self.shorter = [call for made, call in listed if id(made) not in still]
 
     def calls_of(self, step: Step) -> list[tuple[Application, Made | Scalar]]:
         """Return the calls of a step, each with its gate."""
@@ -146,8 +151,9 @@ class Bound:
             if not waits:
                 code.line(line)
         self.cells.write_prepare(code)
-        walk = f"{code.name(deque)}, {code.name(starmap)}({code.name(operator.call)}, {late}), 0"
-        code.line(f"{quiet}({walk})")
+        if self.cells.still:
+            late = f"{code.name(self.shorter)} if {self.cells.is_still(code)} else {late}"
+        code.line(f"{quiet}({code.name(deque)}, {code.name(starmap)}({code.name(operator.call)}, {late}), 0)")
         self.cells.write_finish(code)
         for line, waits in zip(results, waiting, strict=True):
             if waits:

@@ -38,6 +38,8 @@ class Cells:
         The arrays in other cells; and whether their elements have to lie one after the other.
     new : list of (kind, Holder, Holder)
         What cells are given anew: holders of the array and of that or a tensor around it.
+    still : list of (Cell, object, Made)
+        The gradients that are always left alike, such as none, and the calls that set them.
     puts : list of (cell, tree of callables)
         What is left to be written by Python code, one after the other, and what makes each part of it.
     """
@@ -47,6 +49,7 @@ class Cells:
         self.held: list[tuple[Cell, Holder, Callable[[], None]]] = []
         self.seen: list[tuple[Cell, Holder, bool]] = []
         self.new: list[tuple[Any, Holder, Holder]] = []
+        self.still: list[tuple[Cell, Any, Made]] = []
         self.puts: list[tuple[Cell, Any]] = []
         self.old: dict[Any, Value] = {}                  # what is in the cells that are written into
         last = {cell.key: x for cell, x in program.writes if isinstance(x, Value)}
@@ -141,6 +144,8 @@ class Cells:
                 self.puts.append((cell, each(lambda x: result(x) if isinstance(x, Value) else x, x)))
             elif not is_array(x):
                 sets.append(_setting(cell, self.operands.number(x) if isinstance(x, Value) else x))
+                if isinstance(cell.owner, Tensor) and cell.name == "gradient":
+                    self.still.append((cell, x, sets[-1]))
             elif home is not None:
                 source = places[x]
                 if roots(x) & old:                       # it looks at a cell that is written as well
@@ -160,6 +165,10 @@ class Cells:
             array.hold(np.empty(shape, dtype))
             if holder is not array:
                 holder.hold(Tensor.of(array.held))
+
+    def is_still(self, code: Code) -> str:
+        """Return an expression that is true if the gradients that are always left alike are there already."""
+        return " and ".join([f"{code.attribute(cell.owner, cell.name)} is {code.name(x)}" for cell, x, _ in self.still])
 
     def write_finish(self, code: Code) -> None:
         """Write what does the rest."""
