@@ -62,20 +62,14 @@ class Code:
         return there["written"]                          # type: ignore[no-any-return]
 
 
-def line_of(error: BaseException, function: Callable[..., Any]) -> int:
-    """Return which line of a written function an exception came through, from 0 on.
-
-    Raises
-    ------
-    LookupError
-        If it came from elsewhere.
-    """
+def line_of(error: BaseException, function: Callable[..., Any]) -> int | None:
+    """Return which line of a written function an exception came through, from 0 on; None if it came from elsewhere."""
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code is function.__code__:
             return trace.tb_lineno - 2                   # its first line names the arguments
         trace = trace.tb_next
-    raise LookupError(f"{function.__name__} was not running when {type(error).__name__} was raised")
+    return None
 
 
 def _is_plain(name: str) -> bool:

@@ -1,8 +1,9 @@
 """The reference executor: a program as a flat list of NumPy calls, each with its memory, that are made one by one.
 
-`flat` plans memory for the values of a program, and binds it: every gate becomes one call or a few, ``(function, x, y,
-out)``, in which the arrays already stand. A run makes the calls in order, which Python's own C code does (``deque`` and
-``starmap``), and so spends its time in NumPy.
+`flat` plans memory for the values of a program, and binds it: every gate becomes one call or a few, ``function(x, y,
+out)``, in which the arrays already stand. The calls that may fail are the lines of a Python function written for the
+program. Those that write the cells are a list that C code walks along (``deque`` and ``starmap``): no interrupt is
+noticed there. So a run spends its time in NumPy.
 """
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Bound:
         The calls that write into cells, and all that comes after, each a function and its arguments. No Python code
         runs between the first and the last, and so no interrupt is noticed there.
     shorter : list of sequence
-        The same without those that set what stands there already, as a rule.
+        The same without those that set a gradient to what, as a rule, it is already.
     """
 
     def __init__(self, program: Program, layout: Plan) -> None:
@@ -207,7 +207,10 @@ class Bound:
 
     def blamed(self, error: Exception) -> Exception:
         """Say of an error in an early call what eager code says, and which line of the step it belongs to."""
-        a = self.origins[line_of(error, self.early)]
+        i = line_of(error, self.early)
+        if i is None or i >= len(self.origins):          # none of a gate
+            return error
+        a = self.origins[i]
         said = a.gate.blame(error, [self.operands.now(x) for x in a.inputs], a.options)
         if a.place is not None:
             said.add_note(f"in a compiled step, {a.place}")

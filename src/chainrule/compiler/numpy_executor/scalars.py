@@ -16,7 +16,7 @@ EXACT = frozenset({"add", "divide", "multiply", "negative", "subtract"})     #: 
 
 
 class Scalar(NamedTuple):
-    """The call of a gate as an operator between numbers, which takes a tenth of the time of one between arrays.
+    """The call of a gate as an operator between numbers, which takes less time than a call that makes an array.
 
     Examples
     --------
