@@ -50,6 +50,12 @@ def test_which_they_are(function, found):
     assert ("once for 2 arrays" in step.program.report()) is bool(found)
 
 
+def test_zero_is_not_minus_zero():
+    with np.errstate(divide="ignore"):
+        step = compiled(lambda x: cr.minimum(1 / ((x * 2) * 0.0), 7) + cr.maximum(1 / ((x * 3) * -0.0), -5), X)
+    np.testing.assert_array_equal(step(X).numpy(), np.full_like(X, 2.0))
+
+
 def test_the_two_logarithms_of_binary_cross_entropy():
     model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1), nn.Sigmoid())
     optimizer = optim.SGD(model.parameters(), lr=0.1)

@@ -156,8 +156,8 @@ def _joined(steps: Iterable[Step], program: Program) -> Together:
 
     def row(values: tuple[Any, ...]) -> Any:
         x = values[0]
-        if all(y is x or (not isinstance(y, Value) and type(y) is type(x) and y == x) for y in values):
-            return x                                     # the same for all
+        if all(y is x or (not isinstance(y, Value) and type(y) is type(x) and repr(y) == repr(x)) for y in values):
+            return x                                     # the same for all; -0.0 is not 0.0
         return rows.setdefault(values, Value(x.number if isinstance(x, Value) else -1, kind))
 
     applications = []

@@ -113,4 +113,4 @@ def _key(a: Application) -> Any:
         return None
     if [x.kind for x in a.inputs if isinstance(x, Value)] != [kind]:
         return None
-    return a.gate.name, kind, tuple([None if isinstance(x, Value) else (type(x), x) for x in a.inputs])
+    return a.gate.name, kind, tuple([None if isinstance(x, Value) else (type(x), repr(x)) for x in a.inputs])
