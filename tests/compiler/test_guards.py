@@ -552,3 +552,19 @@ def test_an_empty_list_or_dict_of_a_layer_that_is_filled_is_noticed(name):
         change()
         assert [step(x).item() for _ in range(4)] == [want] * 4
         assert step.recordings == recordings
+
+
+def test_minus_zero_is_another_number_and_nan_the_same_one():
+    class Scaled(nn.Layer):
+        def forward(self, x):
+            return x * self.scale
+
+    layer, number, x = Scaled(), 0.0, np.ones(2)
+    of_argument, of_layer, of_variable = cr.compile(lambda x, k: x * k), cr.compile(layer), cr.compile(
+        lambda x: x * number)
+    for number in (0.0, 0.0, 0.0, -0.0, -0.0, 0.0, float("nan"), float("nan"), -0.0, float("nan")):
+        layer.scale = number
+        for got in (of_argument(x, number), of_layer(x), of_variable(x)):
+            np.testing.assert_array_equal(got.numpy(), x * number)
+            np.testing.assert_array_equal(np.signbit(got.numpy()), np.signbit(x * number))
+    assert [step.recordings for step in (of_argument, of_layer, of_variable)] == [3, 3, 3]

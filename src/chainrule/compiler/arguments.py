@@ -8,6 +8,7 @@ import numpy as np
 
 from ..gate import describe
 from ..tensor import Tensor
+from .guards import SCALARS, same
 
 __all__ = ["Signature", "difference", "replaced", "signature", "titles"]
 
@@ -69,7 +70,7 @@ def _part(x: Any, arrays: list[Any]) -> Hashable:
 
 
 class _Constant:
-    """A constant among the arguments: 1, 1.0 and True are three."""
+    """A constant among the arguments: 1, 1.0 and True are three, and so are 0.0 and -0.0 two."""
 
     __slots__ = ("value",)
 
@@ -77,11 +78,12 @@ class _Constant:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Constant) and type(self.value) is type(other.value) and (
-            self.value is other.value or bool(self.value == other.value))
+        return isinstance(other, _Constant) and (same(self.value, other.value) or (
+            type(self.value) is type(other.value) and not isinstance(self.value, SCALARS)
+            and bool(self.value == other.value)))
 
     def __hash__(self) -> int:
-        return hash(self.value)
+        return hash(repr(self.value) if isinstance(self.value, float) else self.value)     # one NaN is like another
 
     def __repr__(self) -> str:
         return repr(self.value)[:60]

@@ -215,11 +215,8 @@ def _is_clocked(cell: Cell) -> bool:
 
 # ------------------------------------------------------------------ what is as good as before
 def same(now: Any, before: Any) -> bool:
-    """Tell whether two things are one: by value for scalars, by identity for all else."""
-    if now is before:
-        return True
-    return isinstance(now, SCALARS) and type(now) is type(before) and bool(
-        now == before or (now != now and before != before))
+    """Tell whether two things are one: by value for scalars, where -0.0 is not 0.0, by identity for all else."""
+    return now is before or (isinstance(now, SCALARS) and type(now) is type(before) and repr(now) == repr(before))
 
 
 def _same_kind(now: Any, before: Any) -> bool:
