@@ -16,7 +16,8 @@ from .record_arrays import ArrayRecorder
 from .recording import Recording
 
 if TYPE_CHECKING:
-    from .compiled import Compiled, Variant
+    from .compiled import Compiled
+    from .variant import Variant
 
 __all__ = ["DifferenceError", "checked"]
 

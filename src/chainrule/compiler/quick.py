@@ -2,16 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..tensor import Tensor
 from .code import Code
 from .guards import GONE
-
-if TYPE_CHECKING:
-    from .compiled import Variant
+from .variant import Variant
 
 __all__ = ["MISS", "quick"]
 
