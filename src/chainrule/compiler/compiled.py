@@ -106,43 +106,38 @@ class Compiled:
     # ------------------------------------------------------------------ calls
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Do the step."""
+        if self.gave_up is not None or (settings and mode.observer is not None):
+            return self._eagerly(arguments, options)   # it cannot be recorded, or somebody looks on
         last = self.last
-        if last is not None and not options and (      # most calls are like the one before
-                last.recording if not settings else last.recording is mode.record and mode.observer is None):
-            try:
-                result = last.quick(arguments)
+        try:
+            if last is not None and not options and last.recording is (mode.record if settings else True):
+                result = last.quick(arguments)         # most calls are like the one before
                 if result is not MISS:
                     return result
-            except ValueError as error:
-                if not self._may_go_otherwise(error):
-                    raise
-                return self._anew(arguments, options)
-        if mode.observer is not None or self.gave_up is not None:      # somebody looks on, or it cannot be recorded
-            return self._eagerly(arguments, options)
-        key, arrays = signature(arguments, options)
-        key = (mode.record, *key)
-        for variant in self.variants.get(key, ()):
-            if variant.recorded.guards.hold():
-                if variant.run is None or variant.calls < 2:
-                    break
-                self.program, self.recorded = variant.program, variant.recorded.program
-                self.last = variant if variant.quick is not None and not self.check else None
-                variant.calls += 1
-                try:
-                    if self.check and variant.calls % self.check == 0:
-                        from .check import checked
-                        return checked(self, variant, arrays, arguments, options)
-                    return variant.run(arrays)
-                except ValueError as error:
-                    if not self._may_go_otherwise(error):
-                        raise
-                    return self._anew(arguments, options)
+            key, arrays = signature(arguments, options)
+            key = (mode.record, *key)
+            result = self._replay(key, arrays, arguments, options)
+        except ValueError as error:
+            if self.generally or not any(isinstance(x, UnforeseenError) for x in (error, error.__cause__)):
+                raise
+            return self._anew(arguments, options)      # for these values the step may go another way
+        if result is not MISS:
+            return result
         with self._turn:
             return self._record(key, arguments, options)
 
-    def _may_go_otherwise(self, error: Exception) -> bool:
-        """Tell whether a replay failed at a value for which the step may go another way than the recorded one."""
-        return not self.generally and any(isinstance(x, UnforeseenError) for x in (error, error.__cause__))
+    def _replay(self, key: Signature, arrays: list[Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        """Run the program that applies; `MISS`, if none does, or if it has been recorded only once."""
+        variant = next((v for v in self.variants.get(key, ()) if v.recorded.guards.hold()), None)
+        if variant is None or variant.run is None or variant.calls < 2:
+            return MISS
+        self.program, self.recorded = variant.program, variant.recorded.program
+        self.last = variant if variant.quick is not None and not self.check else None
+        variant.calls += 1
+        if self.check and variant.calls % self.check == 0:
+            from .check import checked
+            return checked(self, variant, arrays, arguments, options)
+        return variant.run(arrays)
 
     def _anew(self, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         """Record the step anew in the way that holds for all values; where that fails too, nothing is changed."""

@@ -13,6 +13,7 @@ from ..nn.summary import COUNTS
 from .facts import HOST, arrays, is_array, is_number, is_view
 from .plan import plan
 from .program import Application, Program, Value, each
+from .twins import apart
 
 __all__ = ["Cost", "Row", "classified", "cost"]
 
@@ -134,7 +135,7 @@ def cost(program: Program) -> Cost:
     total         3             60          40    864
     3 calls; 2 buffers of 168 bytes; 176 bytes with constants and results
     """
-    layout = plan(program)
+    layout = plan(apart(program))                      # as it is run
     found = Cost(calls=len(program.steps), buffers=len(layout.sizes), buffer_bytes=sum(layout.sizes))
     memory = _memory(program)
     for step in program.steps:

@@ -64,6 +64,10 @@ class Plan:
         """How much memory the blocks take."""
         return sum(self.sizes)
 
+    def is_by_columns(self, a: Application) -> bool:
+        """Tell whether a gate works on matrices that lie column by column."""
+        return not self.columns.isdisjoint((a.result, *arrays(a)))
+
     def buffers(self) -> dict[Value, NDArray[Any]]:
         """Make the blocks, and in each an array for every value that it is for."""
         memory = np.empty(sum(map(_padded, self.sizes)) + LINE, np.uint8)

@@ -25,9 +25,10 @@ Run = Callable[[Sequence[Any]], Any]
 def flat(program: Program) -> Run:
     """Return a function that runs a program on its arguments: reads the cells, makes every call, writes the cells.
 
-    Nothing but the gates' forward functions, or the NumPy functions that these stand for, is called: no graph, no
-    tensors, no dispatch. Values between the steps are written into memory that was planned beforehand; what is returned
-    is new. Threads that run it at the same time have memory of their own, and take turns if it writes cells.
+    Nothing but the gates' forward functions, or the NumPy functions and operators that these stand for, is called: no
+    graph, no tensors, no dispatch. Values between the steps are written into memory that was planned beforehand; what
+    is returned is new. Threads that run it at the same time have memory of their own, and take turns if it writes
+    cells.
 
     Until all that may fail is done, no cell is written. Then all of them are, in one go: an interrupt finds all of them
     as they were, or all as they are after the step. NumPy's floating-point warnings are off, since to warn is to run

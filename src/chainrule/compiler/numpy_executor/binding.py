@@ -12,7 +12,7 @@ import numpy as np
 
 from ...tensor import Tensor
 from ..code import Code, line_of
-from ..facts import HOST, arrays, is_array, is_number, is_view
+from ..facts import HOST, is_array, is_number, is_view
 from ..plan import Plan
 from ..program import Application, Fused, Program, Step, Value, each
 from .calls import Call, calls
@@ -110,7 +110,7 @@ class Bound:
 
     def calls(self, a: Application) -> list[Call]:
         """Return the calls that run a gate."""
-        return calls(a, by_columns=not self.layout.columns.isdisjoint((a.result, *arrays(a)))) or []
+        return calls(a, by_columns=self.layout.is_by_columns(a)) or []
 
     def is_seen(self, a: Application) -> bool:
         """Tell whether a gate makes a view, and does not have to copy."""

@@ -70,7 +70,7 @@ def _how(a: Application, program: Program, layout: Plan) -> tuple[str, str]:
         return "a view", "it is made when its array is another"
     if a.result in scalars(program):
         return "a Python operator", "it computes with numbers, and no array is made of the result"
-    found = calls(a, by_columns=a.result in layout.columns)
+    found = calls(a, by_columns=layout.is_by_columns(a))
     if found is None:
         return "the gate itself", "it makes a new array each time, since it cannot write into memory"
     if any(c.keyword and not isinstance(c.function, np.ufunc) for c in found):
