@@ -284,8 +284,8 @@ def test_ctrl_c(tmp_path):
     def interruptible():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    process = outside(tmp_path, "print('waiting')\nimport time\ntime.sleep(60)", stdout=subprocess.PIPE,
-                      stderr=subprocess.PIPE, preexec_fn=interruptible)
+    code = "print('waiting')\nimport time\nfor _ in range(600):\n    time.sleep(0.1)"
+    process = outside(tmp_path, code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=interruptible)
     while "waiting\n" not in iter(process.stdout.readline, ""):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)

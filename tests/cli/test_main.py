@@ -132,15 +132,20 @@ def test_ctrl_c(tmp_path, digits_run):
     process = subprocess.Popen([sys.executable, "-m", "chainrule", "predict", digits_run, pipe], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
-    while True:                                          # until it has the pipe open
-        assert process.poll() is None
-        with suppress(OSError):
-            writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    os.close(writer)
+    try:
+        while True:                                      # until it has the pipe open
+            assert process.poll() is None
+            with suppress(OSError):
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+                break
+            time.sleep(0.02)
+        # and waits: a signal that comes after Python's last look for one and before read(2) is seen after the read only
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        os.close(writer)
+    finally:
+        process.kill()
     assert (process.returncode, out, err) == (130, "", "chainrule: interrupted\n")
 
 
