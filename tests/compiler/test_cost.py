@@ -10,9 +10,9 @@ from tests.compiler.programs import recorded, training_step
 import chainrule as cr
 from chainrule import functional as F
 from chainrule import nn, optim
-from chainrule.compiler.cost import CLASSES, Cost, Row, classified, cost
-from chainrule.compiler.plan import plan
+from chainrule.compiler.planning.plan import plan
 from chainrule.compiler.program import Application, Cell, Fused, Program, Value
+from chainrule.compiler.views.cost import CLASSES, Cost, Row, classified, cost
 
 
 def counted(function, *arguments):
@@ -97,7 +97,7 @@ def test_between_fused_gates_nothing_is_read_or_written(monkeypatch):
     first = cost(program)
     assert (first.bytes, first.calls) == (160 + 160 + 240, 3)
     fused = replace(program, steps=[Fused(tuple(program.steps), (program.result,))])
-    monkeypatch.setattr("chainrule.compiler.cost.plan", lambda _: plan(Program()))
+    monkeypatch.setattr("chainrule.compiler.views.cost.plan", lambda _: plan(Program()))
     found = cost(fused)
     assert found.bytes == 80 + 80
     assert found.calls == 1

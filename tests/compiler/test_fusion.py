@@ -9,9 +9,9 @@ from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.compiler import blocks
 from chainrule.compiler.numpy_executor import flat
 from chainrule.compiler.passes import dead, fusion
+from chainrule.compiler.planning import blocks
 from chainrule.compiler.program import Fused
 
 

@@ -6,8 +6,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiler.facts import may_fail
 from chainrule.compiler.passes import improved
+from chainrule.compiler.planning.facts import may_fail
 
 
 def recorded(function, *arguments):

@@ -10,8 +10,8 @@ from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiler.listing import Titles, applied, constant, said, spelled, where
 from chainrule.compiler.program import Application, Cell, Fused, Program, Value, kind
+from chainrule.compiler.views.listing import Titles, applied, constant, said, spelled, where
 from chainrule.source import Place
 from chainrule.state import holds
 

@@ -11,8 +11,8 @@ from tests.compiler.programs import recorded
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiler.mermaid import flowchart
 from chainrule.compiler.program import Application, Cell, Fused, Program, Value
+from chainrule.compiler.views.mermaid import flowchart
 
 KIND = ((3,), np.dtype("f4"))
 #: One statement a line: a box of one of the shapes, a frame, its end, or an arrow.

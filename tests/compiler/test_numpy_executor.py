@@ -22,7 +22,7 @@ from chainrule.compiler.numpy_executor import flat, parts
 from chainrule.compiler.numpy_executor.binding import Bound
 from chainrule.compiler.numpy_executor.calls import copy_where
 from chainrule.compiler.passes import improved
-from chainrule.compiler.plan import plan
+from chainrule.compiler.planning.plan import plan
 
 OPTIMIZERS = {"sgd": lambda p: optim.SGD(p, lr=0.05), "momentum": lambda p: optim.SGD(p, lr=0.05, momentum=0.9),
               "adam": lambda p: optim.Adam(p, lr=0.01)}

@@ -9,11 +9,11 @@ from tests.compiler.programs import recorded, training_step
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiler import blocks
-from chainrule.compiler.columns import in_columns
 from chainrule.compiler.numpy_executor import flat
 from chainrule.compiler.passes import dead, fusion, improved
-from chainrule.compiler.plan import plan
+from chainrule.compiler.planning import blocks
+from chainrule.compiler.planning.columns import in_columns
+from chainrule.compiler.planning.plan import plan
 
 
 def named(program, name):

@@ -7,7 +7,7 @@ import pytest
 import chainrule as cr
 from chainrule.compiler import executors
 from chainrule.compiler.program import Program
-from chainrule.compiler.report import report
+from chainrule.compiler.views.report import report
 
 
 class Talking:
@@ -32,7 +32,7 @@ class Talking:
 @pytest.fixture(autouse=True)
 def _as_it_was(monkeypatch):
     monkeypatch.setattr(executors, "EXECUTORS", dict(executors.EXECUTORS))
-    monkeypatch.setattr("chainrule.compiler.report.EXECUTORS", executors.EXECUTORS)
+    monkeypatch.setattr("chainrule.compiler.views.report.EXECUTORS", executors.EXECUTORS)
     monkeypatch.setattr(executors, "missed", set())
 
 

@@ -10,7 +10,7 @@ from tests.compiler.programs import recorded
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compiler.passes import improved
-from chainrule.compiler.plan import plan
+from chainrule.compiler.planning.plan import plan
 
 RULES = {
     "SGD": lambda p: optim.SGD(p, lr=0.1),

@@ -9,9 +9,9 @@ from tests.compiler.programs import training_step
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiler.plan import plan
+from chainrule.compiler.planning.plan import plan
+from chainrule.compiler.planning.twins import apart
 from chainrule.compiler.program import Fused
-from chainrule.compiler.twins import apart
 
 
 def twins(step):

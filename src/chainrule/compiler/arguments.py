@@ -8,7 +8,7 @@ import numpy as np
 
 from ..gate import describe
 from ..tensor import Tensor
-from .guards import SCALARS, same
+from .recording.guards import SCALARS, same
 
 __all__ = ["Signature", "difference", "replaced", "signature", "titles"]
 

@@ -10,10 +10,10 @@ from ..gate import Gate
 from ..mode import UnforeseenError
 from ..tensor import Dropped, Tensor
 from ..tree import parts
-from .captured import Captured
 from .program import Application, Cell, Program, Value
-from .record_arrays import ArrayRecorder
-from .recording import Recording
+from .recording.captured import Captured
+from .recording.record_arrays import ArrayRecorder
+from .recording.recording import Recording
 
 if TYPE_CHECKING:
     from .compiled import Compiled

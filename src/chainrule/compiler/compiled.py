@@ -18,15 +18,15 @@ from ..nn import Layer
 from ..source import OURS, Place
 from ..tensor import Dropped, Tensor
 from .arguments import Signature, difference, replaced, signature, titles
-from .captured import Captured
-from .compare import differences
 from .errors import RecordingError
 from .executors import executor as named
 from .program import Program, Value, each
 from .quick import MISS, quick
-from .record_arrays import ArrayRecorder
-from .recording import Recording, recording
-from .spots import turn
+from .recording.captured import Captured
+from .recording.compare import differences
+from .recording.record_arrays import ArrayRecorder
+from .recording.recording import Recording, recording
+from .recording.spots import turn
 from .variant import Variant
 
 __all__ = ["Compiled", "compile"]

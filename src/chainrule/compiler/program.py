@@ -19,7 +19,7 @@ from ..state import get, put
 from ..tensor import Dropped, Tensor
 
 if TYPE_CHECKING:
-    from .cost import Cost
+    from .views.cost import Cost
 
 __all__ = ["NUMBERS", "Application", "Cell", "Fused", "Program", "Step", "Value", "each", "kind"]
 
@@ -58,7 +58,7 @@ class Application:
         return (self,)
 
     def __str__(self) -> str:
-        from .listing import applied
+        from .views.listing import applied
         return applied(self)
 
 
@@ -220,22 +220,22 @@ class Program:
 
     # ------------------------------------------------------------------ to be looked at
     def __str__(self) -> str:
-        from .listing import listing
+        from .views.listing import listing
         return listing(self)
 
     __repr__ = __str__
 
     def cost(self) -> Cost:
-        """Count what one call computes, reads, writes and holds; see `chainrule.compiler.cost`."""
-        from .cost import cost
+        """Count what one call computes, reads, writes and holds; see `chainrule.compiler.views.cost`."""
+        from .views.cost import cost
         return cost(self)
 
     def to_mermaid(self, constants: bool = True, numbers: bool = True) -> str:
-        """Write it as a Mermaid flowchart; see `chainrule.compiler.mermaid`."""
-        from .mermaid import flowchart
+        """Write it as a Mermaid flowchart; see `chainrule.compiler.views.mermaid`."""
+        from .views.mermaid import flowchart
         return flowchart(self, constants, numbers)
 
     def report(self, executor: str = "numpy") -> str:
-        """Say which executor runs each part, how and why; see `chainrule.compiler.report`."""
-        from .report import report
+        """Say which executor runs each part, how and why; see `chainrule.compiler.views.report`."""
+        from .views.report import report
         return report(self, executor)

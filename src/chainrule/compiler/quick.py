@@ -8,7 +8,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from .code import Code
-from .guards import GONE
+from .recording.guards import GONE
 from .variant import Variant
 
 __all__ = ["MISS", "quick"]

@@ -9,7 +9,7 @@ from ..tensor import Dropped, Tensor
 from .executors import executor as named
 from .passes import improved
 from .program import Value
-from .recording import Recording
+from .recording.recording import Recording
 
 __all__ = ["Variant"]
 

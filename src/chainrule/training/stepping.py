@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from ..compiler import Compiled, compile
-from ..compiler.guards import same
+from ..compiler.recording.guards import same
 from .step import step
 
 __all__ = ["COMPILE", "Stepping"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..plan import plan
+from ..planning.plan import plan
+from ..planning.twins import apart
 from ..program import Program
-from ..twins import apart
 from .binding import Bound
 from .locks import turn
 from .parts import parts

@@ -12,8 +12,8 @@ import numpy as np
 
 from ...tensor import Tensor
 from ..code import Code, line_of
-from ..facts import HOST, is_array, is_number, is_view
-from ..plan import Plan
+from ..planning.facts import HOST, is_array, is_number, is_view
+from ..planning.plan import Plan
 from ..program import Application, Fused, Program, Step, Value, each
 from .calls import Call, calls
 from .cells import Cells

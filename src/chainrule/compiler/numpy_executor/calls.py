@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...gates.reduction import FEW, SHORT, is_narrow
-from ..blocks import BLOCK
-from ..facts import is_array, is_view, repeated
+from ..planning.blocks import BLOCK
+from ..planning.facts import is_array, is_view, repeated
 from ..program import Application
 
 __all__ = ["OUT", "Call", "InColumns", "Ones", "Shaped", "calls"]

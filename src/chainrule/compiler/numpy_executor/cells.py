@@ -12,10 +12,10 @@ from ...mode import tick
 from ...state import get
 from ...tensor import Tensor
 from ..code import Code
-from ..facts import is_array
 from ..passes.in_place import keeps_its_array
 from ..places import place
-from ..plan import Plan
+from ..planning.facts import is_array
+from ..planning.plan import Plan
 from ..program import Cell, Program, Value, each
 from .holder import Holder
 from .made import Made

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from typing import Any
 
 from ..code import Code
-from ..facts import is_number
 from ..places import place
+from ..planning.facts import is_number
 from ..program import NUMBERS, Application, Cell, Program, Value
 
 __all__ = ["Numbers"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..blocks import Cut
 from ..code import Code
-from ..facts import is_array, is_reduction
-from ..plan import Plan
+from ..planning.blocks import Cut
+from ..planning.facts import is_array, is_reduction
+from ..planning.plan import Plan
 from ..program import Application, Program, Value
 from .calls import OUT, Call, InColumns, Ones, Shaped, copy_where
 from .holder import Holder, seen

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..facts import HOST, is_number, is_view
-from ..plan import Plan, plan
+from ..planning.facts import HOST, is_number, is_view
+from ..planning.plan import Plan, plan
+from ..planning.twins import apart
 from ..program import Application, Fused, Program, Step
-from ..twins import apart
 from .calls import calls
 from .numbers import OPERATORS
 from .scalars import scalars

@@ -5,7 +5,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from ..code import Code
-from ..facts import is_array
+from ..planning.facts import is_array
 from ..program import Application, Program, Value, each
 from .holder import Holder
 from .numbers import OPERATORS

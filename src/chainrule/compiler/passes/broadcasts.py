@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..facts import is_array, is_elementwise, is_view
+from ..planning.facts import is_array, is_elementwise, is_view
 from ..program import Application, Program, Value
 from .rewriting import step_with
 

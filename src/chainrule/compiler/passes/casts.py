@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import gates as g
-from ..facts import is_array
+from ..planning.facts import is_array
 from ..program import NUMBERS, Application, Program, Value
 
 __all__ = ["casts"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from ..facts import is_array, is_elementwise, is_number, is_reduction, is_view
+from ..planning.facts import is_array, is_elementwise, is_number, is_reduction, is_view
 from ..program import Application, Fused, Program, Step, Value, each
 
 __all__ = ["fusion"]

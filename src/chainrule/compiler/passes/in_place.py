@@ -8,7 +8,7 @@ import numpy as np
 
 from ...state import get
 from ...tensor import Tensor
-from ..facts import in_place_over, is_array, is_elementwise, is_reduction, is_view, may_fail
+from ..planning.facts import in_place_over, is_array, is_elementwise, is_reduction, is_view, may_fail
 from ..program import Application, Cell, Program, Step, Value
 
 __all__ = ["in_place", "keeps_its_array"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..facts import HOST
+from ..planning.facts import HOST
 from ..program import Application, Program, Value, each
 
 __all__ = ["pure", "rewritten", "step_with"]

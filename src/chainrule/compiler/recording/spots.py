@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 
-from ..tensor import Tensor
+from ...tensor import Tensor
 from .guards import Watch, same
 from .snapshot import DEEP, LONG
 

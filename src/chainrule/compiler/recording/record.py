@@ -12,16 +12,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .. import gates as g
-from ..gate import Gate, describe, own
-from ..mode import Observer, tick
-from ..source import Place, place
-from ..state import get, holds, put
-from ..tensor import Dropped, Tensor
+from ... import gates as g
+from ...gate import Gate, describe, own
+from ...mode import Observer, tick
+from ...source import Place, place
+from ...state import get, holds, put
+from ...tensor import Dropped, Tensor
+from ..errors import RecordingError
+from ..program import NUMBERS, Application, Cell, Program, Value, each, kind
 from .captured import Captured
-from .errors import RecordingError
 from .guards import Guards
-from .program import NUMBERS, Application, Cell, Program, Value, each, kind
 from .recording import Recording
 from .snapshot import Snapshot, Stood
 

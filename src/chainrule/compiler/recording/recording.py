@@ -6,10 +6,10 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..mode import setting
-from .errors import RecordingError
+from ...mode import setting
+from ..errors import RecordingError
+from ..program import Cell, Program, Value
 from .guards import Guards
-from .program import Cell, Program, Value
 from .snapshot import alike
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """Which executor runs each part of a program, how, and why."""
 from __future__ import annotations
 
-from .executors import EXECUTORS, executor
-from .program import Program
+from ..executors import EXECUTORS, executor
+from ..program import Program
 
 __all__ = ["report"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Application, Value
+from ..program import Application, Value
 
 __all__ = ["HOST", "arrays", "in_place_over", "is_array", "is_elementwise", "is_number", "is_reduction", "is_view",
            "may_fail", "repeated"]

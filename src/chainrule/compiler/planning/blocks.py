@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
+from ..program import Application, Fused, Step, Value
 from .facts import arrays, is_elementwise, is_reduction
-from .program import Application, Fused, Step, Value
 
 __all__ = ["BLOCK", "Cut", "cut"]
 

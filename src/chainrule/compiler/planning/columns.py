@@ -1,9 +1,9 @@
 """Which matrices lie in memory column by column, because their rows are too short for NumPy's loops."""
 from __future__ import annotations
 
+from ..program import Application, Program, Value
 from .blocks import BLOCK
 from .facts import LONG, arrays, is_array, is_elementwise, is_reduction, is_view
-from .program import Application, Program, Value
 
 __all__ = ["in_columns"]
 

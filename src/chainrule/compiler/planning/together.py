@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor
+from ...tensor import Tensor
+from ..program import Application, Program, Step, Value
 from .blocks import BLOCK
 from .facts import is_array, is_number
-from .program import Application, Program, Step, Value
 
 __all__ = ["Together", "together"]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..gate import Gate
-from ..nn.summary import COUNTS
-from .facts import HOST, arrays, is_array, is_number, is_view
-from .plan import plan
-from .program import Application, Program, Value, each
-from .twins import apart
+from ...gate import Gate
+from ...nn.summary import COUNTS
+from ..planning.facts import HOST, arrays, is_array, is_number, is_view
+from ..planning.plan import plan
+from ..planning.twins import apart
+from ..program import Application, Program, Value, each
 
 __all__ = ["Cost", "Row", "classified", "cost"]
 

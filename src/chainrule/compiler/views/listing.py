@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
-from ..source import Place
-from ..state import Box, holds
-from ..tensor import Dropped, Tensor
-from ..view.notation import literal
-from ..view.text import show
-from .program import Application, Cell, Program, Value, kind
-from .spots import Held
+from ... import random
+from ...source import Place
+from ...state import Box, holds
+from ...tensor import Dropped, Tensor
+from ...view.notation import literal
+from ...view.text import show
+from ..program import Application, Cell, Program, Value, kind
+from ..recording.spots import Held
 
 __all__ = ["Titles", "applied", "constant", "listing", "said", "spelled", "where"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..gate import Gate
-from ..mode import mode, tick
-from ..state import put
-from ..tensor import Tensor
+from ...gate import Gate
+from ...mode import mode, tick
+from ...state import put
+from ...tensor import Tensor
+from ..program import Cell, Value
 from .captured import Captured
-from .program import Cell, Value
 from .record import Key, Recorder
 from .recording import Recording
 from .spots import Held, Kept, Spot, StandIns, Written, owner_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..view.mermaid import escape
+from ...view.mermaid import escape
+from ..program import Program, Value
 from .listing import Titles, applied, constant, said, spelled
-from .program import Program, Value
 
 __all__ = ["flowchart"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..program import Application, Fused, Program, Step, Value, each
 from .blocks import Cut, cut
 from .columns import in_columns
 from .facts import arrays, in_place_over, is_array, is_number, is_view
-from .program import Application, Fused, Program, Step, Value, each
 from .together import Together, together
 
 __all__ = ["Plan", "plan"]

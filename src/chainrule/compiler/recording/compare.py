@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..state import get
-from .errors import RecordingError
-from .program import Application, Cell, Program, Value, each
+from ...state import get
+from ..errors import RecordingError
+from ..program import Application, Cell, Program, Value, each
 from .recording import Recording
 
 __all__ = ["Live", "differences"]

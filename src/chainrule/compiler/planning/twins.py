@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..program import Application, Fused, Program, Step, Value
 from .blocks import BLOCK
 from .facts import arrays, is_array
-from .program import Application, Fused, Program, Step, Value
 
 __all__ = ["apart"]
 

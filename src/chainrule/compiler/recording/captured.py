@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..nn import Layer
-from ..nn.plain import is_plain
-from ..optim import Optimizer
-from ..source import Place
-from ..tensor import Tensor
-from .errors import RecordingError
+from ...nn import Layer
+from ...nn.plain import is_plain
+from ...optim import Optimizer
+from ...source import Place
+from ...tensor import Tensor
+from ..errors import RecordingError
+from ..places import places
+from ..program import Cell
 from .guards import SCALARS, Watch, same
-from .places import places
-from .program import Cell
 from .snapshot import LONG, Snapshot, alike
 from .spots import Spot, walk
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..state import holds, touched
-from ..tensor import Dropped, Tensor
-from .code import Code
-from .places import Places, place
-from .program import Cell, kind
+from ...state import holds, touched
+from ...tensor import Dropped, Tensor
+from ..code import Code
+from ..places import Places, place
+from ..program import Cell, kind
 
 __all__ = ["GONE", "SCALARS", "Guards", "Watch", "same"]
 

@@ -8,18 +8,18 @@ from operator import is_
 from types import FunctionType
 from typing import Any
 
-from ..mode import tick
-from ..nn import Layer
-from ..nn.layer import OWN
-from ..optim import Optimizer
-from ..source import Place
-from ..state import put
-from ..tensor import Tensor
-from .errors import RecordingError
+from ...mode import tick
+from ...nn import Layer
+from ...nn.layer import OWN
+from ...optim import Optimizer
+from ...source import Place
+from ...state import put
+from ...tensor import Tensor
+from ..errors import RecordingError
+from ..places import Place as At
+from ..places import Places, places
+from ..program import Cell
 from .guards import SCALARS, Watch, same
-from .places import Place as At
-from .places import Places, places
-from .program import Cell
 
 __all__ = ["Snapshot", "Stood", "alike"]
 

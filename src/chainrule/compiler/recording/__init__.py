@@ -1,0 +1,1 @@
+"""Writing a step down: its gates, the state that it finds, and what its program takes for granted."""
