@@ -154,3 +154,14 @@ def test_blocks_are_of_elements_or_of_rows(monkeypatch, function, flat_):
         found = flat(fusion(program))(given)
         for ours, theirs in zip(*[z if isinstance(z, list) else [z] for z in (found, expected)], strict=True):
             np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-14)
+
+
+@pytest.mark.parametrize("mirror", [lambda y: y[::-1], cr.transpose, lambda y: cr.expand_dims(y[0], 1)],
+                         ids=["rows backward", "transposed", "a row as a column"])
+def test_a_block_does_not_write_over_what_a_later_one_looks_at_another_way(mirror):
+    """The result would lie where y lies, whose last use this is; but y is seen through a view too."""
+    x = np.random.default_rng(0).normal(size=(300, 300))
+    program = fusion(dead(recorded(lambda x: cr.exp(x + mirror(y := cr.tanh(x))) * y, x)))
+    assert plan(program).cuts
+    y = np.tanh(x)
+    np.testing.assert_array_equal(flat(program)([x]).numpy(), np.exp(x + mirror(cr.Tensor(y)).numpy()) * y)

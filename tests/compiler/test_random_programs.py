@@ -14,12 +14,17 @@ from tests.compiler.random_programs import CLEARED, World, drafts
 
 import chainrule as cr
 from chainrule.compiler import RecordingError
+from chainrule.compiler.planning import blocks, columns, together
 
 CALLS = 4
 EXAMPLES = int(os.environ.get("CHAINRULE_TEST_PROGRAMS", "100"))
 #: What a program cannot hold, and a recording says: two arrays that share their memory, one of which is written.
 REFUSED = "into a view of an array|view of an array that was written|another array looks at"
 TOLERANCE = {np.float64: 1e-9, np.float32: 1e-5}
+#: How a program is laid out depends on sizes, which are small here: other thresholds stand for large ones.
+LAYOUTS = {"as they are": {}, "by columns": {columns: {"LONG": 2}},
+           "in blocks": {blocks: {"BLOCK": 2}, together: {"LIMIT": 0}},
+           "in both": {blocks: {"BLOCK": 3}, together: {"LIMIT": 0}, columns: {"LONG": 2}}}
 
 
 def lived(draft, dtype, seed, wrap=None, shake=0.0):
@@ -60,6 +65,17 @@ def apart(ours, theirs):
     return found
 
 
+@pytest.fixture(params=LAYOUTS, scope="module")
+def layout(request):
+    """The thresholds by which memory is laid out."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, values in LAYOUTS[request.param].items():
+            for name, value in values.items():
+                patch.setattr(module, name, value)
+        yield
+
+
+@pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES <= 500, print_blob=False,
           report_multiple_bugs=False, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck))

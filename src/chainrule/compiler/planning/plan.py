@@ -218,7 +218,7 @@ class _Planner:
                 if z not in self.slots:
                     self.slots[z] = self.take(self.size(z), [self.free])
             elif z in self.made and z not in self.homes:
-                over = self.over(a, i)
+                over = self.over(a, i, found.inside if found is not None and inside else (a,))
                 if over is not None:
                     ends[i].remove(over)
                     self.slots[z] = self.slots[over]
@@ -234,14 +234,17 @@ class _Planner:
         return Plan(self.slots, self.sizes, self.cuts, self.partial, self.columns, frozenset(self.in_rows), self.roots,
                     self.groups, self.beside)
 
-    def over(self, a: Application, i: int) -> Value | None:
-        """Return an argument that ends here, and that the result may be written over."""
+    def over(self, a: Application, i: int, beside: tuple[Application, ...]) -> Value | None:
+        """Return an argument that ends here, and that the result may be written over.
+
+        Nobody looks at it another way, neither this gate nor one `beside` it, whose next block would come too late.
+        """
+        views = {root for other in beside for y in arrays(other) for root in self.roots.get(y, ()) if root is not y}
         for x in arrays(a):
-            if x in self.slots and self.last[x] == i and in_place_over(
+            if x in self.slots and self.last[x] == i and x not in views and in_place_over(
                     a, x, by_columns=a.result in self.columns) and (
                     (x in self.partial) == (a.result in self.partial)) and (
-                    (x in self.columns) == (a.result in self.columns)) and not any(
-                    x in self.roots.get(y, ()) for y in arrays(a) if y is not x):
+                    (x in self.columns) == (a.result in self.columns)):
                 return x
         return None
 
