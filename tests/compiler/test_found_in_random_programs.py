@@ -88,10 +88,23 @@ def scores_of_booleans(w, x):
     return cr.mean(x > w.c), cr.var(x > 0)
 
 
+def sum_with_a_number_that_is_copied(w, x):
+    """It lies beside the other sum, and so it cannot be a view of the row it is taken from."""
+    rows, sums, product = cr.sort(x), cr.cumsum(x, axis=0), cr.prod(x)
+    first = cr.reshape(sums[:1], ())
+    return first + product, rows + sums
+
+
+def sum_of_numbers_beside_a_sum_of_rows(w, x):
+    total, largest, rows, sums = -cr.prod(x), cr.max(x) / 3, cr.sort(x), cr.cumsum(x, axis=0)
+    return total + largest, rows + sums
+
+
 STEPS = [derivative_by_a_plain_array, product_with_a_plain_matrix, library_function_of_a_plain_array,
          assignment_of_a_plain_array, assignment_of_an_argument, update_after_an_assignment,
          array_written_between_forward_and_backward, cell_that_gets_what_it_has, two_parameters_of_one_value,
-         products_of_one_by_one, scores_of_booleans]
+         products_of_one_by_one, scores_of_booleans, sum_with_a_number_that_is_copied,
+         sum_of_numbers_beside_a_sum_of_rows]
 
 
 def lived(step, wrap):

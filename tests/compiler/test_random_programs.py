@@ -86,8 +86,8 @@ def test_a_random_program_does_what_the_step_does(dtype, draft, seed):
     compiled = lived(draft, dtype, seed, lambda step: cr.compile(step, keep_grads=True))
     if isinstance(compiled[-1], RecordingError) and re.search(REFUSED, str(compiled[-1])):
         return
-    if "read-only" in str(eager[-1]):                  # of a broadcast array, which is none in a program
-        return
+    if re.search("read-only|encountered in", str(eager[-1])):      # of a broadcast array, which is none in a program;
+        return                                         # a warning, which a program gives none of
     wrong = {place: gap for place, gap in apart(compiled, eager).items() if not gap <= TOLERANCE[dtype]}
     if wrong and np.isfinite(list(wrong.values())).all():
         # Where one rounding of the data moves a value by more (a kink, a difference of equals), that is what counts.

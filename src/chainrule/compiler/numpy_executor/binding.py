@@ -12,7 +12,7 @@ import numpy as np
 
 from ...tensor import Tensor
 from ..code import Code, line_of
-from ..planning.facts import HOST, is_array, is_number, is_view
+from ..planning.facts import HOST, is_array, is_number
 from ..planning.plan import Plan
 from ..program import Application, Fused, Program, Step, Value, each
 from .calls import Call, calls
@@ -59,7 +59,7 @@ class Bound:
     def bind(self) -> None:
         """Make the calls."""
         homes, early, late = self.program.homes, list[Made | Scalar](), list[Made]()
-        self.scalars = scalars(self.program)
+        self.scalars = scalars(self.program, self.layout)
         self.made_late: set[Value] = set(homes)
         writing = False
         for step in self.program.steps:
@@ -93,12 +93,12 @@ class Bound:
         bound, whole = self.operands.bound, step.applications
         if cut is not None:
             for a in whole:
-                if self.is_seen(a):                      # views first: blocks are cut from them
+                if self.layout.is_seen(a):                      # views first: blocks are cut from them
                     self.operands.view(a)
             made = [(a, bound(c, a, cut, span)) for span in cut.spans for a in cut.inside for c in self.calls(a)]
-            whole = tuple([a for a in cut.after if not self.is_seen(a)])
+            whole = tuple([a for a in cut.after if not self.layout.is_seen(a)])
         for a in whole:
-            if self.is_seen(a):
+            if self.layout.is_seen(a):
                 self.operands.view(a)
             elif a.result in self.scalars:
                 made.append((a, self.scalar(a)))
@@ -111,10 +111,6 @@ class Bound:
     def calls(self, a: Application) -> list[Call]:
         """Return the calls that run a gate."""
         return calls(a, by_columns=self.layout.is_by_columns(a)) or []
-
-    def is_seen(self, a: Application) -> bool:
-        """Tell whether a gate makes a view, and does not have to copy."""
-        return is_view(a) and a.result not in self.layout.slots
 
     def scalar(self, a: Application) -> Scalar:
         """Return the call of a gate that computes with numbers."""

@@ -64,11 +64,11 @@ def _how(a: Application, program: Program, layout: Plan) -> tuple[str, str]:
         return ("a Python operator" if a.gate.name in OPERATORS else "the gate itself"), "it computes with numbers"
     if a.gate.name in HOST:
         return "the user's own code", "a layer with a backward of its own may do anything"
-    if is_view(a):
-        if a.result in layout.slots:
-            return "NumPy's functions", "the elements have to be put in order"
+    if layout.is_seen(a):
         return "a view", "it is made when its array is another"
-    if a.result in scalars(program):
+    if is_view(a):
+        return "NumPy's functions", "the elements have to be put in order"
+    if a.result in scalars(program, layout):
         return "a Python operator", "it computes with numbers, and no array is made of the result"
     found = calls(a, by_columns=layout.is_by_columns(a))
     if found is None:

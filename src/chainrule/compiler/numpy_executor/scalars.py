@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ..code import Code
 from ..planning.facts import is_array
+from ..planning.plan import Plan
 from ..program import Application, Program, Value, each
 from .holder import Holder
 from .numbers import OPERATORS
@@ -43,17 +44,19 @@ class Scalar(NamedTuple):
         return f"{code.name(self.result)}.held = {OPERATORS[self.name].format(*map(text, self.operands))}"
 
 
-def scalars(program: Program) -> frozenset[Value]:
+def scalars(program: Program, layout: Plan) -> frozenset[Value]:
     """Return the arrays of one element that nothing but a result of the program, or another of them, is made of.
 
-    Only such as are computed before a cell is written: what comes after may run no Python code.
+    Only such as are computed before a cell is written: what comes after may run no Python code. What lies side by side
+    with another array is computed with it.
 
     Parameters
     ----------
     program : Program
+    layout : Plan
     """
     early = takewhile(lambda step: not any(a.result in program.homes for a in step.applications), program.steps)
-    found = {a.result for step in early for a in step.applications if _is_scalar(a)}
+    found = {a.result for step in early if step not in layout.groups for a in step.applications if _is_scalar(a)}
     wanted: set[Any] = set()                             # by something else
     each(wanted.add, [x for _, x in program.writes])
     for a in reversed(list(program.applications)):

@@ -68,6 +68,10 @@ class Plan:
         """Tell whether a gate works on matrices that lie column by column."""
         return not self.columns.isdisjoint((a.result, *arrays(a)))
 
+    def is_seen(self, a: Application) -> bool:
+        """Tell whether a gate makes a view, and does not have to copy into memory of its own."""
+        return is_view(a) and a.result not in self.slots and a.result not in self.beside
+
     def buffers(self) -> dict[Value, NDArray[Any]]:
         """Make the blocks, and in each an array for every value that it is for."""
         memory = np.empty(sum(map(_padded, self.sizes)) + LINE, np.uint8)
