@@ -1,20 +1,10 @@
 """Runs to look at, made once, and a terminal to look at them on."""
 from __future__ import annotations
 
-import os
-import pty
-import re
-import select
-import struct
-import subprocess
-import sys
-import termios
-from fcntl import ioctl
-from pathlib import Path
-
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tests.cli.terminal import COMMAND, on_a_terminal, without_colours
 
 from chainrule import data
 from chainrule.cli import main
@@ -119,24 +109,7 @@ def shown(capsys):
 def on_a_screen():
     """``on_a_screen(columns, *arguments)``: what a command shows on a terminal, as sent and without colours."""
     def run(columns, *arguments):
-        ours, theirs = pty.openpty()
-        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-        package = str(Path(data.__file__).parents[2])
-        with subprocess.Popen([sys.executable, "-m", "chainrule", *map(str, arguments)], stdout=theirs, stdin=theirs,
-                              env=inherited | {"TERM": "xterm-256color", "PYTHONPATH": package}) as process:
-            os.close(theirs)
-            sent = b""
-            while select.select([ours], [], [], 60)[0]:
-                try:
-                    chunk = os.read(ours, 65536)
-                except OSError:                          # Linux's way to say that the other end was closed
-                    break
-                if not chunk:
-                    break
-                sent += chunk
-            os.close(ours)
-            assert process.wait(60) == 0
-        text = sent.decode()
-        return text, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r\n", "\n")
+        code, sent, err = on_a_terminal([*COMMAND, *arguments], columns, stream="stdout")
+        assert (code, err) == (0, "")
+        return sent, without_colours(sent).replace("\r\n", "\n")
     return run

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.terminal import with_ctrl_c
 
 from chainrule import data
 from chainrule.by_hand import copying, reading
@@ -281,11 +282,8 @@ def outside(tmp_path, code, *arguments, **options):
 
 
 def test_ctrl_c(tmp_path):
-    def interruptible():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
     code = "print('waiting')\nimport time\nfor _ in range(600):\n    time.sleep(0.1)"
-    process = outside(tmp_path, code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=interruptible)
+    process = outside(tmp_path, code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=with_ctrl_c)
     while "waiting\n" not in iter(process.stdout.readline, ""):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)

@@ -4,10 +4,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pty
 import re
 import resource
-import select
 import signal
 import socket
 import subprocess
@@ -16,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.cli.terminal import on_a_terminal, with_ctrl_c, without_colours
 from tests.data.mirror import running
 
 import chainrule as cr
@@ -252,7 +251,7 @@ class TestFetch:
         self.use("stall@t10k-images")
         process = subprocess.Popen([*COMMAND, "fetch", "mnist", "--quiet"], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True,
-                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                                   preexec_fn=with_ctrl_c)
         assert self.mirror.half.wait(60)
         for _ in range(200):
             left = [path for path in self.cache.glob(".t10k-images*") if path.stat().st_size]
@@ -301,29 +300,14 @@ class TestFetch:
 
     def test_on_a_terminal_there_is_a_bar_for_each_file(self):
         self.use("missing", "good")
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen([*COMMAND, "fetch", "mnist"], stdout=subprocess.PIPE, stderr=theirs, stdin=theirs,
-                                   env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}, text=True)
-        os.close(theirs)
-        sent = b""
-        while select.select([ours], [], [], 60)[0]:
-            try:
-                chunk = os.read(ours, 65536)
-            except OSError:                              # Linux's way to say that the other end was closed
-                break
-            if not chunk:
-                break
-            sent += chunk
-        os.close(ours)
-        out, _ = process.communicate(timeout=60)
-        assert process.returncode == 0
-        assert out == f"mnist is in {self.cache}, every checksum is right\n"
-        shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sent.decode())
+        code, sent, out = on_a_terminal([*COMMAND, "fetch", "mnist"])
+        assert (code, out) == (0, f"mnist is in {self.cache}, every checksum is right\n")
+        shown = without_colours(sent)
         for file in MNIST.files:
             assert re.search(rf"{file.name} +━+ ", shown)
         assert "404 Not Found" in shown
         assert "9.9/9.9 MB" in shown
-        assert sent.count(b"\x1b[?25l") == sent.count(b"\x1b[?25h") == 1     # the cursor was hidden, and came back
+        assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h") == 1       # the cursor was hidden, and came back
 
 
 def _mounts(how, folder):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.cli.terminal import with_ctrl_c
 
 import chainrule.cli
 from chainrule import data
@@ -131,7 +132,7 @@ def test_ctrl_c(tmp_path, digits_run):
     subprocess.run(["mkfifo", pipe], check=True)
     process = subprocess.Popen([sys.executable, "-m", "chainrule", "predict", digits_run, pipe], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+                               preexec_fn=with_ctrl_c)
     try:
         while True:                                      # until it has the pipe open
             assert process.poll() is None

@@ -3,22 +3,18 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import resource
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import tomllib
 from contextlib import suppress
-from fcntl import ioctl
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.cli.terminal import on_a_terminal, with_ctrl_c, without_colours
 
 from chainrule import data, nn
 from chainrule.cli import main
@@ -199,42 +195,10 @@ def test_without_matplotlib_it_ends_well_and_says_what_was_left_out(here):
 
 
 # ---------------------------------------------------------------------- the live display
-def with_ctrl_c():
-    """Before a command starts: Ctrl-C works, even if these tests run in the background, where it would be ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def on_a_terminal(command, columns=100, interrupt_at=None):
-    """Run a command whose standard error is a terminal; return its exit code and what the terminal was sent.
-
-    Once `interrupt_at` has been shown, Ctrl-C is pressed.
-    """
-    ours, theirs = pty.openpty()
-    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, stdin=theirs, preexec_fn=with_ctrl_c,
-                               env=inherited | {"TERM": "xterm-256color"})
-    os.close(theirs)
-    sent = b""
-    while select.select([ours], [], [], 60)[0]:
-        try:
-            chunk = os.read(ours, 65536)
-        except OSError:                                  # Linux's way to say that the other end was closed
-            break
-        if not chunk:
-            break
-        sent += chunk
-        if interrupt_at is not None and interrupt_at in sent:
-            process.send_signal(signal.SIGINT)
-            interrupt_at = None
-    os.close(ours)
-    return process.wait(60), sent.decode()
-
-
 def test_on_a_terminal_one_line_is_kept_up_to_date(here):
-    code, sent = on_a_terminal([*COMMAND, "--hidden", "8", "--epochs", "10"])
+    code, sent, _ = on_a_terminal([*COMMAND, "--hidden", "8", "--epochs", "10"])
     assert code == 0
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sent)
+    shown = without_colours(sent)
     assert re.search(r"epoch +\d+/10 .*loss \d\.\d{3}  accuracy train \d+\.\d % test \d+\.\d %  \d+ s left", shown)
     last = [line for line in re.split(r"[\r\n]+", shown) if line.strip()][-1]
     assert re.match(r"epoch 10/10 ━+ loss \d\.\d{3}  accuracy train \d+\.\d % test \d+\.\d %  took \d+ s", last)
@@ -244,14 +208,15 @@ def test_on_a_terminal_one_line_is_kept_up_to_date(here):
 
 
 def test_a_narrow_terminal_keeps_the_figures(here):
-    code, sent = on_a_terminal([*COMMAND, *SMALL], columns=68)
+    code, sent, _ = on_a_terminal([*COMMAND, *SMALL], columns=68)
     assert code == 0
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sent)
+    shown = without_colours(sent)
     assert re.search(r"epoch 2/2 +loss \d\.\d{3}  accuracy train \d+\.\d % test \d+\.\d %  took \d+ s", shown)
 
 
 def test_quiet_on_a_terminal(here):
-    assert on_a_terminal([*COMMAND, *SMALL, "--quiet"]) == (0, "")
+    code, sent, _ = on_a_terminal([*COMMAND, *SMALL, "--quiet"])
+    assert (code, sent) == (0, "")
 
 
 # ---------------------------------------------------------------------- what goes wrong
@@ -290,7 +255,7 @@ def test_ctrl_c_before_anything_is_saved(here, capsys, monkeypatch):
 
 
 def test_ctrl_c_on_a_terminal_brings_the_cursor_back(here):
-    code, sent = on_a_terminal([*COMMAND, "--epochs", "100000"], interrupt_at=b"accuracy")
+    code, sent, _ = on_a_terminal([*COMMAND, "--epochs", "100000"], interrupt_at=b"accuracy")
     assert code == 130
     assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h") == 1
     assert re.search(r"\n(\x1b\[\?25h)?chainrule: interrupted in epoch \d+ of 100000; go on with: "
