@@ -74,6 +74,10 @@ class Observer:
         """Return what stands for the value of a tensor as an array of its own, in `symbolic` mode."""
         return x
 
+    def copied(self, x: Tensor) -> Tensor:
+        """Return what stands for the value of an array, as it is now, as a tensor, in `symbolic` mode."""
+        return x
+
     def calls(self, kept: Any) -> Any:
         """Return what keeps the by-hand calls of a layer, in place of what keeps the eager ones, in `symbolic` mode."""
         return kept
@@ -131,6 +135,9 @@ class Both(Observer):
 
     def lowered(self, x: Tensor) -> Tensor:
         return self.first.lowered(x)
+
+    def copied(self, x: Tensor) -> Tensor:
+        return self.first.copied(x)
 
     def calls(self, kept: Any) -> Any:
         return self.first.calls(kept)

@@ -478,8 +478,11 @@ class Tensor:
         return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        twin = self._without_history("copy")
-        memo[id(self)] = twin
+        step = recorder()
+        if step is not None and step.is_array(self):
+            twin = memo[id(self)] = step.lowered(self)
+            return twin
+        twin = memo[id(self)] = self._without_history("copy")
         if isinstance(self.gradient, Tensor):
             twin.gradient = self.gradient.detach().clone()
         return twin
@@ -516,6 +519,9 @@ class Tensor:
         return g.negative(self)                        # type: ignore[no-any-return]
 
     def __pos__(self) -> Tensor:
+        step = recorder()
+        if step is not None and step.is_array(self):     # NumPy copies
+            return g.multiply(self, 1)                   # type: ignore[no-any-return]
         return self
 
     def __abs__(self) -> Tensor:

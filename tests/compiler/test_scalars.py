@@ -7,6 +7,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compiler.numpy_executor.scalars import scalars
+from chainrule.compiler.planning.plan import plan
 
 X = np.array([0.25, -1.5, 3.0], np.float32)
 STEPS = {
@@ -35,7 +36,7 @@ def test_they_have_the_value_and_the_dtype_of_arrays(function, names, dtype):
                 assert type(a) is cr.Tensor
                 assert a.dtype == b.dtype and a.shape == b.shape
                 assert a.numpy().tobytes() == b.numpy().tobytes()
-    found = scalars(step.program)
+    found = scalars(step.program, plan(step.program))
     assert sorted(a.gate.name for a in step.program.applications if a.result in found) == names
     said = step.program.report()
     assert ("no array is made of the result" in said) is bool(names)
@@ -73,4 +74,4 @@ def test_a_cell_that_a_mean_is_written_to_is_given_an_array():
         x = np.array([1.0, 2.0, 6.0]) * (k + 1)
         np.testing.assert_array_equal(step(x).numpy(), other(cr.Tensor(x)).numpy())
         np.testing.assert_array_equal(layer.mean.numpy(), other.mean.numpy())
-    assert not scalars(step.program)
+    assert not scalars(step.program, plan(step.program))

@@ -292,10 +292,10 @@ class Layer:
     def _recast(self, x: Any, constant: bool) -> Any:
         """Take a tensor that stands for an array in a step that is being recorded as the array would be taken."""
         step = recorder()
-        if step is None or constant or not isinstance(x, Tensor) or x.dtype.kind != "f" or not step.is_array(x):
+        if step is None or not isinstance(x, Tensor) or not step.is_array(x):
             return x
-        wanted = self._dtype()
-        return x if wanted is None or wanted == x.dtype else x.astype(wanted)
+        wanted = None if constant or x.dtype.kind != "f" else self._dtype()
+        return step.copied(x) if wanted is None or wanted == x.dtype else x.astype(wanted)
 
     def _leaf(self, x: Any, place: int, numbers: bool) -> Any:
         """Turn one input of a by-hand call into a tensor of the caller's dtype."""

@@ -45,7 +45,7 @@ class ArrayRecorder(Recorder):
 
     def in_place(self, x: Tensor) -> bool:
         """Tell whether an operator such as ``x -= y`` changes `x` itself, as it does an array, but not a number."""
-        return x in self.stand_ins.arrays or (x in self.plain and (np.ndim(x.array) > 0 or x in self.bases))
+        return x in self.stand_ins.arrays or (x in self.plain and isinstance(x.array, np.ndarray))
 
     def lowered(self, x: Tensor) -> Tensor:
         """Return what stands for the value of a tensor as an array of its own."""
