@@ -16,8 +16,8 @@ import chainrule as cr
 from chainrule import functional as F
 from chainrule import optim
 
-SHAPES = [(3,), (2, 3), (), (1, 3), (2, 1), (3, 3), (2, 3, 2), (1,)]
-LARGEST = 60                                           #: elements of a value
+SHAPES = [(3,), (2, 3), (), (1, 3), (2, 1), (3, 3), (2, 3, 2), (1,), (33, 2)]
+LARGEST = 100                                          #: elements of a value
 #: Each is finite everywhere, and so is its slope.
 UNARY = [
     "-{a}", "{a} * {a}", "{a} * 2", "3 - {a}", "{a} / 2.5", "{a} ** 2", "{a} ** 3", "{a} * 1", "{a} + 0", "-(-{a})",

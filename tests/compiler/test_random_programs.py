@@ -14,6 +14,7 @@ from tests.compiler.random_programs import CLEARED, World, drafts
 
 import chainrule as cr
 from chainrule.compiler import RecordingError
+from chainrule.compiler.numpy_executor import calls
 from chainrule.compiler.planning import blocks, columns, together
 
 CALLS = 4
@@ -23,8 +24,8 @@ REFUSED = "into a view of an array|view of an array that was written|another arr
 TOLERANCE = {np.float64: 1e-9, np.float32: 1e-5}
 #: How a program is laid out depends on sizes, which are small here: other thresholds stand for large ones.
 LAYOUTS = {"as they are": {}, "by columns": {columns: {"LONG": 2}},
-           "in blocks": {blocks: {"BLOCK": 2}, together: {"LIMIT": 0}},
-           "in both": {blocks: {"BLOCK": 3}, together: {"LIMIT": 0}, columns: {"LONG": 2}}}
+           "in blocks": {blocks: {"BLOCK": 2}, calls: {"BLOCK": 2}, together: {"LIMIT": 0}},
+           "in both": {blocks: {"BLOCK": 3}, calls: {"BLOCK": 3}, together: {"LIMIT": 0}, columns: {"LONG": 2}}}
 
 
 def lived(draft, dtype, seed, wrap=None, shake=0.0):
