@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import chainrule as cr
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:     # started in the background of a shell; Ctrl-C is tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("unhurried", settings.default, deadline=None)      # the machine may be busy
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)

@@ -115,7 +115,7 @@ class TestNumericalGradient:
 
 # ------------------------------------------------------------------ what is right passes
 class TestPasses:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(rows=st.integers(1, 3), columns=st.integers(1, 3), seed=st.integers(0, 2**32 - 1))
     def test_functions(self, rows, columns, seed):
         rng = np.random.default_rng(seed)

@@ -255,7 +255,7 @@ class TestProducts:
     def test_a_scalar_needs_no_seed(self):
         assert cr.vjp(lambda x: x ** 2, 3.0)[1]() == 6.0
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(n=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
     def test_jvp_and_vjp_are_transposes_and_match_a_difference(self, n, seed):
         rng = np.random.default_rng(seed)

@@ -538,7 +538,7 @@ def test_a_layer_with_a_backward_of_its_own():
 @given(st.lists(st.tuples(st.sampled_from(["add", "multiply", "subtract", "tanh", "sin", "sum", "maximum"]),
                           st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=25),
        st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_gradients_of_random_graphs_are_the_numerical_ones(program, seed):
     """A graph built by hand, and the graph of a tape of the same program, against central differences."""
     rng = np.random.default_rng(seed)

@@ -34,7 +34,7 @@ def reference(seed: int, stream: int, position: int) -> np.random.Generator:
 # ------------------------------------------------------------------ known answers
 class TestKnownAnswers:
     @given(SEEDS, st.integers(0, 2**64 - 1), st.integers(0, 2**62), st.integers(0, 100), DTYPES)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_uniforms_are_numpys(self, seed: int, stream: int, position: int, n: int, dtype: Any) -> None:
         drawn = cr.philox_uniform(seed, stream, position, shape=(n,), dtype=dtype)
         expected = reference(seed, stream, position).random(n, dtype=dtype)
@@ -89,7 +89,7 @@ class TestKnownAnswers:
 # ------------------------------------------------------------------ positions
 class TestPositions:
     @given(st.integers(0, 10_000), DTYPES)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_blocks_are_as_many_as_the_numbers_use(self, n: int, dtype: Any) -> None:
         """A block has four words of 64 bits; counted here on NumPy's own generator."""
         bits = np.random.Philox(key=np.zeros(2, np.uint64))
@@ -98,7 +98,7 @@ class TestPositions:
 
     @given(st.lists(st.tuples(st.sampled_from(["uniform", "normal", "bernoulli", "permutation"]), SIZES, DTYPES),
                     max_size=8))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_every_draw_takes_the_next_stretch_and_no_more(self, draws: list[tuple[str, int, Any]]) -> None:
         stream, used = Generator(11), 0
         for kind, n, dtype in draws:
@@ -112,7 +112,6 @@ class TestPositions:
             assert stream.position == used
 
     @given(st.integers(0, 6), st.integers(0, 6), DTYPES)
-    @settings(deadline=None)
     def test_two_draws_are_one_at_block_boundaries(self, a: int, b: int, dtype: Any) -> None:
         per_block = 8 if dtype is np.float32 else 4
         whole, parts = Generator(4), Generator(4)

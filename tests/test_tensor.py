@@ -1264,6 +1264,6 @@ class Programs(RuleBasedStateMachine):
                 np.testing.assert_allclose(p.grad.array, expected, rtol=1e-9, atol=1e-9)
 
 
-Programs.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None,
+Programs.TestCase.settings = settings(max_examples=80, stateful_step_count=30,
                                       suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 TestPrograms = Programs.TestCase

@@ -126,7 +126,7 @@ MOST = 200                                             # elements of one value
 
 
 @given(st.data(), st.integers(0, 2**32 - 1), st.integers(5, 20))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_random_programs(data: st.DataObject, seed: int, length: int) -> None:
     rng = np.random.default_rng(seed)
     leaves = [both(rng.normal(size=shape)) for shape in ((2, 3), (3,), ())]

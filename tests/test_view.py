@@ -186,7 +186,7 @@ LINE = re.compile(r'    n\d+(\(\["[^"]*"\]\)|\["[^"]*"\])|    n\d+ -->(\|"[^"]*"
 
 
 @given(st.text(min_size=1, max_size=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_name_breaks_a_flowchart(name):
     """Whatever a node is called: one statement a line, and no character of it has a meaning in Mermaid."""
     g = cr.Graph()

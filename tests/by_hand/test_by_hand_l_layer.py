@@ -89,7 +89,7 @@ def test_activations(rng):
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5), st.integers(0, 2 ** 32 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_layer_by_formula(inputs, outputs, samples, seed):
     rng = np.random.default_rng(seed)
     A, W, b, dZ = locked(rng.normal(size=(inputs, samples)), rng.normal(size=(outputs, inputs)),
@@ -131,7 +131,7 @@ def test_whole_numbers_will_do():
 
 # ------------------------------------------------------------------ the network
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=5), st.integers(1, 5), st.integers(0, 2 ** 32 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_network_by_formula(dims, samples, seed):
     rng = np.random.default_rng(seed)
     parameters = drawn(rng, dims)
@@ -277,7 +277,7 @@ def test_initialize_parameters_follows_the_seed():
 
 
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=5), st.integers(0, 2 ** 32 - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_vectors_there_and_back(dims, seed):
     parameters = drawn(np.random.default_rng(seed), dims)
     theta, keys = dictionary_to_vector(dict(reversed(parameters.items())))

@@ -188,7 +188,7 @@ def test_without_pillow(monkeypatch):
 
 
 @given(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "WEBP"]), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_damaged_image_is_a_failure_or_an_image(kind, chosen):
     """Whatever bytes are missing or changed, no other error comes out."""
     content = io.BytesIO()

@@ -182,7 +182,7 @@ STEPS = [cr.softplus, cr.sigmoid, cr.relu, cr.erf, cr.tanh, cr.softmax, cr.log_s
          lambda x: cr.take_along_axis(x, np.array([[2, 0, -1]]), axis=1)]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(choices=st.lists(st.tuples(st.integers(0, len(STEPS)), st.integers(0, 30), st.integers(0, 30)), min_size=1,
                         max_size=10), dtype=st.sampled_from([np.float64, np.float32]))
 def test_random_programs(choices, dtype):

@@ -96,7 +96,7 @@ BINARY = [cr.add, cr.subtract, cr.multiply, cr.maximum, cr.matmul, lambda x, y: 
 
 
 @pytest.mark.parametrize("block", [1, 2, 1000])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(choices=st.lists(st.tuples(st.integers(0, len(UNARY) + len(BINARY) - 1), st.integers(0, 30),
                                   st.integers(0, 30)), min_size=1, max_size=16),
        returned=st.lists(st.integers(0, 30), min_size=1, max_size=3))

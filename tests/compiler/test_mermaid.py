@@ -119,7 +119,7 @@ def test_programs_that_do_nothing():
 
 
 @given(st.text(min_size=1, max_size=12), st.text(max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_name_breaks_a_flowchart(name, key):
     program = small()
     program.names[id(program.arguments[0])] = name

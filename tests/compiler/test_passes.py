@@ -141,7 +141,7 @@ UNARY = [cr.exp, cr.tanh, cr.sin, cr.negative, cr.square, lambda x: x * 1.0, lam
 BINARY = [cr.add, cr.subtract, cr.multiply, cr.maximum]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(choices=st.lists(st.tuples(st.integers(0, len(UNARY) + len(BINARY) - 1), st.integers(0, 30),
                                   st.integers(0, 30)), min_size=1, max_size=14),
        returned=st.lists(st.integers(0, 30), min_size=1, max_size=3))

@@ -78,8 +78,8 @@ def layout(request):
 
 @pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES <= 500, print_blob=False,
-          report_multiple_bugs=False, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, derandomize=EXAMPLES <= 500, print_blob=False, report_multiple_bugs=False,
+          phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck))
 @given(draft=drafts, seed=st.integers(0, 99))
 def test_a_random_program_does_what_the_step_does(dtype, draft, seed):
     note(repr(draft))

@@ -84,7 +84,7 @@ UNARY = [cr.exp, cr.sin, cr.cos, cr.tanh, cr.negative, lambda x: x * 0.5, lambda
 BINARY = [cr.add, cr.subtract, cr.multiply]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(choices=st.lists(st.tuples(st.integers(0, len(UNARY) + len(BINARY) - 1), st.integers(0, 20),
                                   st.integers(0, 20)), min_size=4, max_size=24),
        returned=st.lists(st.integers(0, 30), min_size=1, max_size=3), large=st.booleans())

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -47,7 +47,6 @@ LABELS = idx(np.array([5, 0, 4, 1], "u1"))
 
 
 # ---------------------------------------------------------------------- what is right
-@settings(deadline=None)
 @given(array=arrays, packed=st.booleans())
 def test_what_was_written_is_read(path, array, packed):
     found = read_idx(put(path, gzipped(idx(array), 1) if packed else idx(array)))
@@ -86,17 +85,11 @@ def test_each_truncation_is_found(path, packed):
     for end in range(2 if packed else 1, len(content)):              # one byte of gzip says nothing
         with pytest.raises(IdxError, match="is truncated: "):
             read_idx(put(path, content[:end]))
-
-
-@settings(deadline=None)
 @given(array=arrays, packed=st.booleans(), end=st.floats(0, 1, exclude_max=True))
 def test_a_file_that_was_cut_is_never_read(path, array, packed, end):
     content = gzipped(idx(array), 1) if packed else idx(array)
     with pytest.raises(IdxError, match="truncated|empty|expected an IDX file"):
         read_idx(put(path, content[:int(end * len(content))]))
-
-
-@settings(deadline=None)
 @given(array=arrays, packed=st.booleans(), data=st.data())
 @example(np.zeros((0, 5), "u1"), False, None)
 def test_whatever_is_damaged_gives_an_array_or_the_documented_error(path, array, packed, data):
@@ -109,9 +102,6 @@ def test_whatever_is_damaged_gives_an_array_or_the_documented_error(path, array,
         content += data.draw(st.binary(max_size=5))
     with suppress(IdxError):
         assert not read_idx(put(path, bytes(content))).flags.writeable
-
-
-@settings(deadline=None)
 @given(content=st.binary(max_size=200))
 def test_any_bytes_give_an_array_or_the_documented_error(path, content):
     for start in (b"", b"\0\0", b"\0\0\x08", b"\x1f\x8b\x08\x00"):

@@ -15,8 +15,7 @@ from tests.gates.checks import GATES, slope
 import chainrule as cr
 from chainrule.reverse import pull
 
-settings.register_profile("gates", max_examples=60, deadline=None, derandomize=True)
-SETTINGS = settings.get_profile("gates")
+SETTINGS = settings(max_examples=60, derandomize=True)
 
 
 def numbers(shape, seed=0, low=0.5):

@@ -66,7 +66,7 @@ def test_all_of_them_are_here():
 
 @pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
 @pytest.mark.parametrize("name", MAKERS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(stop=st.integers(0, 110), optimizer_first=st.booleans())
 def test_going_on_in_the_middle_gives_the_very_same_rates(name, kind, stop, optimizer_first):
     optimizer = make(kind)

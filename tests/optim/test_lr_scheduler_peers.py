@@ -225,7 +225,7 @@ def test_going_on_from_their_state_between_two_steps():
 
 
 # ------------------------------------------------------------------ plateaus
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(metrics=st.lists(st.one_of(st.sampled_from([1.0, 0.99995, 0.9999, 0.5, math.nan]), st.floats(0.1, 10)),
                         max_size=60),
        options=st.fixed_dictionaries({}, optional={
