@@ -548,6 +548,20 @@ class Tensor:
     def __ipow__(self, y: Any) -> Any:
         return self.update(g.power, y)
 
+    def __imatmul__(self, y: Any) -> Any:
+        step = recorder()
+        if step is None or not step.in_place(self):
+            return NotImplemented                      # w @= y is w = w @ y: the shape may be another
+        return self.update(g.matmul, y)
+
+    def sort(self, axis: int = -1) -> Any:
+        """Return the elements along an axis in order; what stands for an array is sorted in place, as by NumPy."""
+        step = recorder()
+        if step is None or not step.in_place(self):
+            return g.sort(self, axis=axis)
+        write(self, "array", g.sort(self, axis=axis))
+        return None
+
     def __getitem__(self, index: Any) -> Tensor:
         parts = index if type(index) is tuple else (index,)
         if list in map(type, parts):                   # an empty list picks nothing; as an array it would be floats

@@ -223,7 +223,19 @@ class World:
     def arguments(self) -> list[Any]:
         """New data for the next call; what stands outside changes too."""
         self.names["c"][...] = self.array(self.d.shapes["c"])
-        return [self.array(self.d.shapes["x0"]), self.array(self.d.shapes["x1"]), self.rng.integers(0, 2, size=3)]
+        return [self.laid(self.array(self.d.shapes["x0"])), self.laid(self.array(self.d.shapes["x1"])),
+                self.laid(self.rng.integers(0, 2, size=3))]
+
+    def laid(self, a: Any) -> Any:
+        """The same array, whose elements may lie otherwise: by columns, backward, or with gaps."""
+        how = self.rng.integers(0, 8) if a.ndim else -1
+        if how == 0:
+            return np.asfortranarray(a)
+        if how == 1:
+            return np.flip(np.flip(a).copy())
+        if how == 2:
+            return np.repeat(a, 2, axis=-1)[..., ::2]
+        return a
 
     def state(self) -> dict[str, Any]:
         """All that a step leaves."""

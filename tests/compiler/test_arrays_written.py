@@ -61,6 +61,24 @@ def test_what_is_an_array_of_its_own_is_written_as_eager_code_does(kind, express
             np.testing.assert_allclose(a, b, rtol=1e-14, err_msg=f"call {t}, {name}")
 
 
+@pytest.mark.parametrize("line", ["y += x", "y -= x", "y *= x", "y /= x", "y **= x", "y @= x", "y.sort()", "y.sort(0)",
+                                  "y[...] = x", "y[:] = x[0]"])
+@pytest.mark.parametrize("made", ["c", "c * 2", "c.copy()"])
+def test_operators_and_methods_that_work_in_place(made, line):
+    """Under another name, and in the variable, the array is what it has become."""
+    def life(wrap):
+        c = np.array([[1.0, -2.0], [3.0, 0.5]])
+        names = {"c": c}
+        exec(f"def step(x):\n    y = {made}\n    z = y\n    {line}\n    return y + 0.0, z + 0.0, c + 0.0", names)
+        step = wrap(names["step"])
+        return [[*(np.array(getattr(r, "array", r)) for r in step(np.array([[2.0, 1.0], [k + 1.0, 3.0]]))), c.copy()]
+                for k in range(4)]
+
+    for ours, theirs in zip(life(cr.compile), life(lambda step: step), strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
 @pytest.mark.parametrize(("kind", "expression"), [("row", e) for e in VIEWS + ROW_VIEWS] +
                          [("number", e) for e in VIEWS])
 def test_what_looks_at_an_array_is_refused(kind, expression):
@@ -82,3 +100,134 @@ def test_what_looks_at_an_array_is_refused(kind, expression):
     with pytest.raises(RecordingError, match="view of an array that was written"):
         cr.compile(other)(np.ones(1))
     assert c.tobytes() == ARRAYS[kind].tobytes()
+
+
+# ------------------------------------------------------------------ arrays that no tensor stands for
+class Counting(nn.Layer):
+    """A layer that writes into a plain array, at some place."""
+
+    def __init__(self, dtype=np.float64):
+        super().__init__()
+        self.k, self.inside = np.zeros(2, dtype), [np.zeros(2, dtype)]
+
+
+class InPlace(Counting):
+    def forward(self, x):
+        self.k += 1
+        return x * self.k
+
+
+class Replaced(Counting):
+    def forward(self, x):
+        self.k = self.k + 1
+        return x * self.k
+
+
+class InList(Counting):
+    def forward(self, x):
+        self.inside[0] += 1
+        return x * self.inside[0]
+
+
+class Slots:
+    __slots__ = ("k",)
+
+    def __init__(self):
+        self.k = np.zeros(2)
+
+
+class Thing:
+    def __init__(self):
+        self.k = np.zeros(2, int)
+
+
+layer, whole, replaced, inside = InPlace(), InPlace(int), Replaced(), InList()
+slots, thing, table, number = Slots(), Thing(), {"k": np.zeros(2, int)}, np.zeros(2, int)
+unused, flags, pair, many = np.zeros(2, int), np.zeros(2, bool), (np.zeros(2),), [np.zeros(2) for _ in range(1200)]
+
+
+def of_a_variable(x):
+    global number
+    number += 1
+    return x * number
+
+
+def of_a_variable_that_is_replaced(x):
+    global number
+    number = number + 1
+    return x * number
+
+
+def of_an_element(x):
+    number[0] += 1
+    return x
+
+
+def of_what_is_not_used(x):
+    unused[...] += 1
+    return x * 2
+
+
+def of_flags(x):
+    np.logical_not(flags, out=flags)
+    return x * flags
+
+
+def of_a_dict(x):
+    table["k"] *= 2
+    table["k"] += 1
+    return x * table["k"]
+
+
+def of_an_object(x):
+    thing.k += 1
+    return x * thing.k
+
+
+def of_a_tuple(x):
+    row = pair[0]
+    row += 1
+    return x * row
+
+
+def of_a_long_list(x):
+    many[0] += 1
+    return x * many[0]
+
+
+def of_a_default(x, k=np.zeros(2)):  # noqa: B008
+    k += 1
+    return x * k
+
+
+#: The step, what it is refused for, all that it would change, and at which call it is noticed.
+CHANGES = {
+    "in place in a layer": (lambda x: layer(x), "layer.k", lambda: layer.k, 2),
+    "whole numbers in a layer": (lambda x: whole(x), "whole.k", lambda: whole.k, 2),
+    "replaced in a layer": (lambda x: replaced(x), "replaced.k", lambda: replaced.k, 2),
+    "in a list of a layer": (lambda x: inside(x), "an array of float64", lambda: inside.inside[0], 2),
+    "in slots": (lambda x: x * np.add(slots.k, 1, out=slots.k), "an array of float64", lambda: slots.k, 2),
+    "a variable": (of_a_variable, "number", lambda: number, 1),
+    "a variable, replaced": (of_a_variable_that_is_replaced, "number", lambda: number, 1),
+    "an element": (of_an_element, "number", lambda: number, 1),
+    "not used": (of_what_is_not_used, "unused", lambda: unused, 1),
+    "booleans": (of_flags, "flags", lambda: flags, 1),
+    "in a dict": (of_a_dict, r"table\['k'\]", lambda: table["k"], 1),
+    "in an object": (of_an_object, "thing.k", lambda: thing.k, 1),
+    "in a tuple": (of_a_tuple, "an array of float64", lambda: pair[0], 2),
+    "in a long list": (of_a_long_list, "an array of float64", lambda: many[0], 2),
+    "a default": (of_a_default, "an array of float64", lambda: of_a_default.__defaults__[0], 2),
+}
+
+
+@pytest.mark.parametrize(("step", "title", "array", "call"), CHANGES.values(), ids=CHANGES)
+def test_what_numpy_writes_unseen_is_refused_and_undone(step, title, array, call):
+    compiled, x = cr.compile(step), np.ones(2)
+    if call == 2:
+        compiled(x)
+    was, before = array(), array().copy()
+    with pytest.raises(RecordingError, match=f"{title}.* was changed in the step by NumPy or by plain Python") as error:
+        compiled(x)
+    assert "register_buffer" in str(error.value)
+    assert array() is was
+    np.testing.assert_array_equal(was, before)

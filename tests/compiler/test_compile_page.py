@@ -118,8 +118,8 @@ def make(wrap):
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     scheduler = lr_scheduler.StepLR(optimizer, 2)
     plateau = lr_scheduler.ReduceLROnPlateau(optimizer)
-    meter, losses, found, count, calls = Meter(), [], {{}}, 0, cr.cell(0)
-    tools = scheduler, plateau, meter, losses, found, count, calls
+    meter, losses, found, count, hits, calls = Meter(), [], {{}}, 0, np.zeros(3, int), cr.cell(0)
+    tools = scheduler, plateau, meter, losses, found, count, hits, calls
 
     @wrap
     def step(x, t):

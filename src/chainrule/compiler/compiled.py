@@ -5,7 +5,7 @@ import functools
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from types import FunctionType, MethodType
 from typing import Any, TypeVar, overload
@@ -26,7 +26,7 @@ from .recording.captured import Captured
 from .recording.compare import differences
 from .recording.record_arrays import ArrayRecorder
 from .recording.recording import Recording, recording
-from .recording.spots import turn
+from .recording.spots import Spot, turn
 from .variant import Variant
 
 __all__ = ["Compiled", "compile"]
@@ -165,7 +165,8 @@ class Compiled:
         if known is None and self._is_full(key, variants):
             return self._eagerly(arguments, options)
         try:
-            found, result, recorder = self.record(arguments, options, ArrayRecorder)
+            read = () if known is None else known.recorded.found
+            found, result, recorder = self.record(arguments, options, ArrayRecorder, read)
             if recorder.generally and not self.generally:
                 self.generally, known = True, None     # the programs so far do not hold for all values
                 self.variants.clear()
@@ -210,9 +211,13 @@ class Compiled:
             known.settle()
         return each(_his_own, result)
 
-    def record(self, arguments: tuple[Any, ...], options: Mapping[str, Any], kind: type[R] = ArrayRecorder  # type: ignore[assignment]
-               ) -> tuple[Recording, Any, R]:
-        """Run the step, which is to be a real one, and write down what it does; return the recorder as well."""
+    def record(self, arguments: tuple[Any, ...], options: Mapping[str, Any],
+               kind: type[R] = ArrayRecorder,            # type: ignore[assignment]
+               read: Iterable[Spot] = ()) -> tuple[Recording, Any, R]:
+        """Run the step, which is to be a real one, and write down what it does; return the recorder as well.
+
+        It must not change, in Python, the arrays that it is known to read.
+        """
         leaves: list[Tensor] = []
         plain: set[Tensor] = set()
 
@@ -229,7 +234,7 @@ class Compiled:
         options = {name: replaced(options[name], stand_in) for name in sorted(options)}
         with ExitStack() as alone:
             alone.enter_context(turn)                  # while tensors stand for another step's arrays, do not look
-            recorder = kind(leaves, Captured(self.step))
+            recorder = kind(leaves, Captured(self.step, read))
             recorder.plain |= plain
             recorder.generally = self.generally
             if not recorder.stand_ins.all:

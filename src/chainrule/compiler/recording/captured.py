@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import inspect
 from collections.abc import Collection, Iterable, Iterator
 from copy import copy
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -21,6 +22,7 @@ from ..program import Cell
 from .guards import SCALARS, Watch, same
 from .snapshot import LONG, Snapshot, alike
 from .spots import Spot, walk
+from .untouched import Untouched
 
 __all__ = ["Captured"]
 
@@ -42,9 +44,11 @@ class Captured:
     Parameters
     ----------
     step : callable
+    read : iterable of Spot
+        Where arrays stand that it is known to compute with as they are.
     """
 
-    def __init__(self, step: Any) -> None:
+    def __init__(self, step: Any, read: Iterable[Spot] = ()) -> None:
         self.variables: list[tuple[str, Any, str]] = []      # (title, owner, name)
         self.found: dict[int, str] = {}                      # titles of objects, by their ids
         self.codes: list[CodeType] = []                      # of the step, and of the user's functions that it calls
@@ -52,7 +56,9 @@ class Captured:
         self._look_into(step)
         self.before = self._values()
         self.things: dict[int, tuple[Any, str]] = {}         # objects with attributes, by their ids, and titles
-        self.spots = list(self._spots())                     # where plain arrays of floating-point numbers stand
+        found = [(spot, spot.get().dtype.kind == "f") for spot in self._spots()]
+        self.spots = [spot for spot, of_floats in found if of_floats]       # a recorder has something stand there
+        self.others = Untouched([*read, *[spot for spot, of_floats in found if not of_floats]])
 
     # ------------------------------------------------------------------ looking
     def _look_into(self, step: Any) -> None:
@@ -109,11 +115,11 @@ class Captured:
         return [_frozen(_get(owner, name)) for _, owner, name in self.variables]
 
     # ------------------------------------------------------------------ what a recorder asks
-    def home(self, array: Any) -> Cell | None:
-        """Return the variable in which an array stands; None if it stands in none."""
-        for _, owner, name in self.variables:
+    def home(self, array: Any) -> tuple[Cell, str] | None:
+        """Return the variable in which an array stands, and what it is called; None if it stands in none."""
+        for title, owner, name in self.variables:
             if _get(owner, name) is array:
-                return Cell(owner, name)
+                return Cell(owner, name), title
         return None
 
     def _spots(self) -> Iterator[Spot]:
@@ -132,7 +138,8 @@ class Captured:
         self.containers: list[tuple[Any, Any]] = [(x, copy(x)) for x in seen.values() if isinstance(x, dict | list)]
 
     def undo(self) -> None:
-        """Give dicts and lists the contents again that they had."""
+        """Give dicts, lists and arrays the contents again that they had."""
+        self.others.undo()
         for x, before in self.containers:
             if alike(x, before):
                 continue
@@ -163,6 +170,9 @@ class Captured:
                     f"the variable {title} {how} in the step; that is done in Python, and a replay would not "
                     "repeat it. Count and collect outside the step, or keep it in chainrule.cell",
                     self.line(title.rpartition(".")[2]))
+        spot = self.others.written()
+        if spot is not None:
+            raise Untouched.error(spot, self.line(spot.title.partition("[")[0].rpartition(".")[2], spot.owner))
 
     def watches(self, written: Iterable[tuple[int, str]]) -> Iterator[Watch]:
         """Yield the guards: what a program takes for granted of the variables."""
@@ -186,7 +196,7 @@ class Captured:
         """
         codes = list(self.codes)
         if owner is not None and not _is_ours(owner):
-            codes += [f.__code__ for method, f in vars(type(owner)).items()
+            codes += [inspect.unwrap(f).__code__ for method, f in vars(type(owner)).items()
                       if isinstance(f, FunctionType) and method != "__init__"]
         names = (name, *SETTERS.get(name, ()))
         named = [(code, i) for code in codes for code, i in _instructions(code)

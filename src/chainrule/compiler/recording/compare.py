@@ -11,20 +11,12 @@ from ...state import get
 from ..errors import RecordingError
 from ..program import Application, Cell, Program, Value, each
 from .recording import Recording
+from .spots import Live
 
-__all__ = ["Live", "differences"]
+__all__ = ["differences"]
 
 REMEDY = ("what is not the same at each call has to be an argument of the step, or in chainrule.cell(...); random "
           "numbers come from chainrule.random")
-
-
-class Live:
-    """A plain array of the user's that stands in no variable: it is read where it lies."""
-
-    __slots__ = ("array",)
-
-    def __init__(self, array: Any) -> None:
-        self.array = array
 
 
 def differences(first: Recording, second: Recording) -> Recording:

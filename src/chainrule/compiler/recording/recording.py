@@ -11,6 +11,7 @@ from ..errors import RecordingError
 from ..program import Cell, Program, Value
 from .guards import Guards
 from .snapshot import alike
+from .spots import Spot
 
 if TYPE_CHECKING:
     from .record_arrays import ArrayRecorder
@@ -30,6 +31,8 @@ class Recording:
         What was taken for granted.
     sources : dict of Value to array
         For each constant that was an array of the user's, that very array.
+    found : list of Spot
+        Where these stand.
     accumulates : set of int
         The ids of the tensors whose gradient from before the call was read.
     moved : list of str
@@ -41,6 +44,7 @@ class Recording:
     program: Program
     guards: Guards
     sources: dict[Value, Any]
+    found: list[Spot]
     accumulates: set[int]
     moved: list[str]
     set: list[tuple[Cell, Any]]

@@ -91,11 +91,11 @@ class Snapshot:
             return ["training", *[name for name, x in named.items() if isinstance(x, Tensor | Layer)]]
         return list(dict.fromkeys(["training", "_hooks", "_pre_hooks", *[n for n in named if n not in NOTES]]))
 
-    def home(self, array: Any) -> Cell | None:
-        """Return the attribute in which an array stands; None if it stands in none."""
+    def home(self, array: Any) -> tuple[Cell, str] | None:
+        """Return the attribute in which an array stands, and what it is called; None if it stands in none."""
         for name, x in getattr(self.owner, "__dict__", {}).items():
             if x is array:
-                return Cell(self.owner, name)
+                return Cell(self.owner, name), f"{self.title}.{name}"
         return None
 
     def settle(self, values: Mapping[Tensor, Any], cells: Collection[tuple[int, str]],

@@ -18,7 +18,7 @@ from ...tensor import Tensor
 from .guards import Watch, same
 from .snapshot import DEEP, LONG
 
-__all__ = ["Held", "Kept", "Spot", "StandIns", "Written", "owner_of", "walk"]
+__all__ = ["Held", "Kept", "Live", "Spot", "StandIns", "Written", "owner_of", "walk"]
 
 turn = RLock()                                       # of the recording whose arrays are replaced
 #: The array behind each tensor that stands in a spot now, for other threads that look there.
@@ -77,7 +77,7 @@ class Spot:
 
 def walk(title: str, owner: Any, name: Any, value: Any, into: Callable[[Any, str], bool], seen: dict[int, Any],
          depth: int = DEEP) -> Iterator[Spot]:
-    """Yield the spots of floating-point arrays in something: in lists and dicts, and in the attributes of objects.
+    """Yield the spots of arrays in something: in lists and dicts, and in the attributes of objects.
 
     Parameters
     ----------
@@ -92,8 +92,7 @@ def walk(title: str, owner: Any, name: Any, value: Any, into: Callable[[Any, str
     depth : int
     """
     if type(value) is np.ndarray:
-        if value.dtype.kind == "f":
-            yield Spot(owner, name, title)
+        yield Spot(owner, name, title)
         return
     if not depth or id(value) in seen:
         return
@@ -181,6 +180,15 @@ def owner_of(kind: type[Held], spot: Spot) -> Held:
     if found is None:
         found = owners[kind, *spot.key] = kind(spot)
     return found
+
+
+class Live:
+    """A plain array of the user's that stands in no variable: it is read where it lies."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
 
 
 # ---------------------------------------------------------------------- while a step is recorded

@@ -168,7 +168,7 @@ def classified(gate: Gate) -> str:
     Examples
     --------
     >>> import chainrule as cr
-    >>> from chainrule.compiler.cost import classified
+    >>> from chainrule.compiler.views.cost import classified
     >>> [classified(cr.GATES[name]) for name in ("linear", "exp", "sum", "reshape", "concatenate")]
     ['product', 'elementwise', 'along axes', 'view', 'moving']
     """

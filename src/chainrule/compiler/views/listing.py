@@ -176,7 +176,7 @@ def constant(array: Any) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> from chainrule.compiler.listing import constant
+    >>> from chainrule.compiler.views.listing import constant
     >>> constant(np.float32(2.5)), constant(np.arange(3)), constant(np.zeros((50, 10)))
     ('2.5', '[0, 1, 2]', 'all 0')
     """
@@ -192,7 +192,7 @@ def spelled(kind: Any) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> from chainrule.compiler.listing import spelled
+    >>> from chainrule.compiler.views.listing import spelled
     >>> spelled(((2, 3), np.dtype("f4"))), spelled(float), spelled((float, float))
     ('float32[2, 3]', 'float', '(float, float)')
     """
