@@ -1,6 +1,8 @@
 """What a compiled step promises beside its values: fresh results, gradients, hooks, exceptions, nothing torn."""
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from tests.compiler.programs import training_step
@@ -34,6 +36,21 @@ def test_results_are_values_of_their_own():
     with cr.no_grad():
         losses[3] += 100.0
     assert step(*batch()).item() < values[-1]
+
+
+class Outcome(NamedTuple):
+    loss: object
+    rest: object
+
+
+@pytest.mark.parametrize("check", [0, 2])
+def test_a_named_tuple_is_returned_as_such(check):
+    step = cr.compile(lambda given: Outcome(given.loss * 2, {"all": [given.rest, None]}), check=check)
+    for k in range(6):
+        found = step(Outcome(np.full(2, k), np.ones(1)))
+        assert type(found) is Outcome
+        assert (found.loss.tolist(), found.rest["all"][0].tolist(), found.rest["all"][1]) == ([2 * k] * 2, [1.0], None)
+    assert str(step.program).splitlines()[-1] == "return Outcome(loss=%2, rest={'all': [%1, None]})"
 
 
 def test_everything_that_is_returned_is_fresh():

@@ -157,6 +157,8 @@ def each(function: Callable[[Any], Any], tree: Any) -> Any:
     """Apply a function to everything inside nested tuples, lists and dicts."""
     if isinstance(tree, dict):
         return {name: each(function, item) for name, item in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):             # a named one
+        return type(tree)(*[each(function, item) for item in tree])
     return type(tree)([each(function, item) for item in tree]) if type(tree) in (tuple, list) else function(tree)
 
 

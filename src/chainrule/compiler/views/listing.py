@@ -152,6 +152,9 @@ def said(x: Any) -> str:
         return np.dtype(x).name if issubclass(x, np.generic) else x.__name__
     if type(x) is tuple:
         return f"({', '.join(map(said, x))}{',' * (len(x) == 1)})"
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        named = zip(x._fields, x, strict=True)
+        return f"{type(x).__name__}({', '.join(f'{name}={said(item)}' for name, item in named)})"
     if type(x) is list:
         return f"[{', '.join(map(said, x))}]"
     if isinstance(x, Mapping):
