@@ -93,7 +93,7 @@ class Bound:
         bound, whole = self.operands.bound, step.applications
         if cut is not None:
             for a in whole:
-                if self.layout.is_seen(a):                      # views first: blocks are cut from them
+                if self.layout.is_seen(a):               # views first: blocks are cut from them
                     self.operands.view(a)
             made = [(a, bound(c, a, cut, span)) for span in cut.spans for a in cut.inside for c in self.calls(a)]
             whole = tuple([a for a in cut.after if not self.layout.is_seen(a)])
