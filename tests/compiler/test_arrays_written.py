@@ -231,3 +231,39 @@ def test_what_numpy_writes_unseen_is_refused_and_undone(step, title, array, call
     assert "register_buffer" in str(error.value)
     assert array() is was
     np.testing.assert_array_equal(was, before)
+
+
+# ------------------------------------------------------------------ an optimizer by hand
+class Momentum:
+    def __init__(self):
+        self.v = None
+
+    def update(self, params, grads):
+        if self.v is None:
+            self.v = {name: np.zeros_like(p) for name, p in params.items()}
+        for name, p in params.items():
+            self.v[name] = 0.9 * self.v[name] - 0.1 * grads[name]
+            p += self.v[name]
+
+
+def test_moments_that_are_made_at_the_first_step_are_there_before_it_is_compiled():
+    def made():
+        params, optimizer = {"W": np.ones((3, 2)), "b": np.zeros(2)}, Momentum()
+
+        def step(x):
+            y = x @ params["W"] + params["b"]
+            optimizer.update(params, {"W": x.T @ y, "b": y.sum(axis=0)})
+            return (y * y).sum()
+        return params, optimizer, step
+
+    batches = np.random.default_rng(0).normal(size=(6, 4, 3)) * 0.1
+    params, optimizer, step = made()
+    with pytest.raises(RecordingError, match=r"np\.zeros_like has no gate.*do it before the step"):
+        cr.compile(step)(batches[0])
+    assert optimizer.v is None
+    eager, theirs, plain = made()
+    losses = [step(batches[0]), *[loss.item() for loss in map(cr.compile(step), batches[1:])]]
+    assert losses == [plain(x) for x in batches]
+    for name, p in params.items():
+        np.testing.assert_array_equal(p, eager[name])
+        np.testing.assert_array_equal(optimizer.v[name], theirs.v[name])
