@@ -20,8 +20,8 @@ SHAPES = [(3,), (2, 3), (), (1, 3), (2, 1), (3, 3), (2, 3, 2), (1,), (33, 2)]
 LARGEST = 100                                          #: elements of a value
 #: Each is finite everywhere, and so is its slope.
 UNARY = [
-    "-{a}", "{a} * {a}", "{a} * 2", "3 - {a}", "{a} / 2.5", "{a} ** 2", "{a} ** 3", "{a} * 1", "{a} + 0", "-(-{a})",
-    "{a} - {a}", "cr.tanh({a})", "cr.sin({a})", "cr.exp(-cr.square({a}))", "cr.sigmoid({a})", "cr.relu({a})",
+    "-{a}", "+{a}", "{a} * {a}", "{a} * 2", "3 - {a}", "{a} / 2.5", "{a} ** 2", "{a} ** 3", "{a} * 1", "{a} + 0",
+    "-(-{a})", "{a} - {a}", "cr.tanh({a})", "cr.sin({a})", "cr.exp(-cr.square({a}))", "cr.sigmoid({a})", "cr.relu({a})",
     "cr.abs({a})", "cr.sqrt(1 + {a} * {a})", "cr.log1p(cr.square({a}))", "1 / (1.5 + cr.cos({a}))", "cr.softplus({a})",
     "cr.erf({a})", "cr.arctan({a})", "cr.clip({a}, -0.5, 0.7)", "cr.maximum({a}, 0.1)", "cr.where({a} > 0.2, {a}, 0.3)",
     "{a} * ({a} > 0)", "cr.sign({a}) * {a}", "cr.expm1(cr.tanh({a}))", "{a}.copy()", "cr.floor({a})", "cr.detach({a})"]
@@ -161,7 +161,8 @@ class Draft:
         """Write into a plain array: one from outside, or one that was computed."""
         name = self.pick(n for n in self.values if n in self.plain and n[0] in "cv")
         fits = [n for n, v in self.values.items() if n in self.plain and np.shape(v) == np.shape(self.values[name])]
-        self.write(self.pick([f"{name} *= 0.9", f"{name} += 0.05", f"{name} -= 0.1 * {self.pick(fits)}"]))
+        forms = [f"{name} *= 0.9", f"{name} += 0.05", f"{name} -= 0.1 * {self.pick(fits)}", f"{name} /= 1.5"]
+        self.write(self.pick([*forms, f"{name}.sort()"] if np.ndim(self.values[name]) else forms))
 
 
 def draft(number: int, orders: list[int]) -> Draft:
