@@ -20,6 +20,8 @@ from .state import read, touch, write
 
 __all__ = ["Dropped", "Tensor", "as_tensor"]
 
+NO_IF = "use where() in place of an if"                #: what most steps want that read a value
+
 if TYPE_CHECKING:
     from .explain import Explanation
 
@@ -195,19 +197,19 @@ class Tensor:
         """Return the value as Python numbers in nested lists."""
         return self.look(".tolist()").tolist()
 
-    def look(self, how: str, instead: str = "use where() in place of an if") -> Any:
+    def look(self, how: str, instead: str = NO_IF) -> Any:
         """Return the array on its way into Python, where a recorder cannot follow it."""
         if mode.symbolic and mode.observer is not None:
             mode.observer.refuse(f"{how} reads a value inside a recorded step, where it would stay what it is now; "
                                  f"return it from the step, or {instead}")
         return self.array
 
-    def leave(self, how: str, *instead: str) -> Any:
+    def leave(self, how: str, instead: str = NO_IF) -> Any:
         """Return the array on its way out of the graph; refused while a gradient would be lost."""
         if self.tracked:
             raise TypeError(f"{how} would lose the gradient of a tensor that requires one; "
                             "use .detach(), .numpy() or .item() if that is meant")
-        return self.look(how, *instead)
+        return self.look(how, instead)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         value = np.asarray(self.leave("np.asarray(tensor)", "let a tensor hold the whole numbers that it picks from: "

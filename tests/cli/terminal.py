@@ -36,20 +36,23 @@ def on_a_terminal(command, columns=100, stream="stderr", interrupt_at=None):
     with subprocess.Popen(list(map(str, command)), **streams, stdin=theirs, text=True, preexec_fn=with_ctrl_c,
                           env=inherited | {"TERM": "xterm-256color", "PYTHONPATH": package}) as process:
         os.close(theirs)
-        sent = b""
-        while select.select([ours], [], [], 60)[0]:
-            try:
-                chunk = os.read(ours, 65536)
-            except OSError:                              # Linux's way to say that the other end was closed
-                break
-            if not chunk:
-                break
-            sent += chunk
-            if interrupt_at is not None and interrupt_at in sent:
-                process.send_signal(signal.SIGINT)
-                interrupt_at = None
-        os.close(ours)
-        out, err = process.communicate(timeout=60)
+        try:
+            sent = b""
+            while select.select([ours], [], [], 60)[0]:
+                try:
+                    chunk = os.read(ours, 65536)
+                except OSError:                          # Linux's way to say that the other end was closed
+                    break
+                if not chunk:
+                    break
+                sent += chunk
+                if interrupt_at is not None and interrupt_at in sent:
+                    process.send_signal(signal.SIGINT)
+                    interrupt_at = None
+            os.close(ours)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()                               # it has ended, or hangs
     return process.returncode, sent.decode(), err if stream == "stdout" else out
 
 

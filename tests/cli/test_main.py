@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import with_ctrl_c
+from tests.cli.terminal import COMMAND, with_ctrl_c
 
 import chainrule.cli
 from chainrule import data
@@ -130,23 +130,22 @@ def test_ctrl_c(tmp_path, digits_run):
     """While a sample is waited for, which never comes."""
     pipe = tmp_path / "pipe.png"
     subprocess.run(["mkfifo", pipe], check=True)
-    process = subprocess.Popen([sys.executable, "-m", "chainrule", "predict", digits_run, pipe], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               preexec_fn=with_ctrl_c)
-    try:
-        while True:                                      # until it has the pipe open
-            assert process.poll() is None
-            with suppress(OSError):
-                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-                break
-            time.sleep(0.02)
-        # and waits: a signal that comes after Python's last look for one and before read(2) is seen after the read only
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-        os.close(writer)
-    finally:
-        process.kill()
+    with subprocess.Popen([*COMMAND, "predict", digits_run, pipe], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, preexec_fn=with_ctrl_c) as process:
+        try:
+            while True:                                  # until it has the pipe open
+                assert process.poll() is None
+                with suppress(OSError):
+                    writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+                    break
+                time.sleep(0.02)
+            # and waits: a signal between Python's last look for one and read(2) is seen only when something was read
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+            os.close(writer)
+        finally:
+            process.kill()
     assert (process.returncode, out, err) == (130, "", "chainrule: interrupted\n")
 
 

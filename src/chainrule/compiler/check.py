@@ -55,7 +55,7 @@ def checked(compiled: Compiled, variant: Variant, arrays: list[Any], arguments: 
     assert variant.run is not None
     program = variant.recorded.program
     before = _state(program)
-    found, result, values = compiled.record(arguments, options, Values, variant.recorded.found)
+    found, result, values = compiled.record(arguments, options, Values, variant.recorded.sources.values())
     if values.generally and not compiled.generally:
         values.undo()
         raise UnforeseenError("the step went another way than when it was recorded")

@@ -165,7 +165,7 @@ class Compiled:
         if known is None and self._is_full(key, variants):
             return self._eagerly(arguments, options)
         try:
-            read = () if known is None else known.recorded.found
+            read = () if known is None else known.recorded.sources.values()
             found, result, recorder = self.record(arguments, options, ArrayRecorder, read)
             if recorder.generally and not self.generally:
                 self.generally, known = True, None     # the programs so far do not hold for all values

@@ -6,7 +6,7 @@ import numpy as np
 from ..planning.facts import HOST, is_number, is_view
 from ..planning.plan import Plan, plan
 from ..planning.twins import apart
-from ..program import Application, Fused, Program, Step
+from ..program import Application, Fused, Program, Step, Value
 from .calls import calls
 from .numbers import OPERATORS
 from .scalars import scalars
@@ -41,25 +41,26 @@ def parts(program: Program) -> list[tuple[str, str, str]]:
     """
     program = apart(program)
     layout = plan(program)
-    return [part for step in program.steps for part in _parts(step, program, layout)]
+    numbers = scalars(program, layout)
+    return [part for step in program.steps for part in _parts(step, program, layout, numbers)]
 
 
-def _parts(step: Step, program: Program, layout: Plan) -> list[tuple[str, str, str]]:
+def _parts(step: Step, program: Program, layout: Plan, numbers: frozenset[Value]) -> list[tuple[str, str, str]]:
     cut = layout.cuts.get(step) if isinstance(step, Fused) else None
     if step in layout.groups:
         count = len(layout.groups[step].steps)
         return [(f"{a.result} {a.gate.name}", f"NumPy's functions, once for {count} arrays",
                  "they are small, and lie side by side") for a in step.applications]
     if cut is None:
-        return [(f"{a.result} {a.gate.name}", *_how(a, program, layout)) for a in step.applications]
+        return [(f"{a.result} {a.gate.name}", *_how(a, program, layout, numbers)) for a in step.applications]
     names = ", ".join(f"{a.result} {a.gate.name}" for a in cut.inside)
     rows = "elements" if cut.flat else "rows"
     found = [(names, f"NumPy's functions on {len(cut.spans)} blocks of {cut.size:,} {rows}",
               "what they work on then stays in the cache")]
-    return found + [(f"{a.result} {a.gate.name}", *_how(a, program, layout)) for a in cut.after]
+    return found + [(f"{a.result} {a.gate.name}", *_how(a, program, layout, numbers)) for a in cut.after]
 
 
-def _how(a: Application, program: Program, layout: Plan) -> tuple[str, str]:
+def _how(a: Application, program: Program, layout: Plan, numbers: frozenset[Value]) -> tuple[str, str]:
     if is_number(a):
         return ("a Python operator" if a.gate.name in OPERATORS else "the gate itself"), "it computes with numbers"
     if a.gate.name in HOST:
@@ -68,7 +69,7 @@ def _how(a: Application, program: Program, layout: Plan) -> tuple[str, str]:
         return "a view", "it is made when its array is another"
     if is_view(a):
         return "NumPy's functions", "the elements have to be put in order"
-    if a.result in scalars(program, layout):
+    if a.result in numbers:
         return "a Python operator", "it computes with numbers, and no array is made of the result"
     found = calls(a, by_columns=layout.is_by_columns(a))
     if found is None:

@@ -170,9 +170,7 @@ class Captured:
                     f"the variable {title} {how} in the step; that is done in Python, and a replay would not "
                     "repeat it. Count and collect outside the step, or keep it in chainrule.cell",
                     self.line(title.rpartition(".")[2]))
-        spot = self.others.written()
-        if spot is not None:
-            raise Untouched.error(spot, self.line(spot.title.partition("[")[0].rpartition(".")[2], spot.owner))
+        self.others.settle(self.line)
 
     def watches(self, written: Iterable[tuple[int, str]]) -> Iterator[Watch]:
         """Yield the guards: what a program takes for granted of the variables."""

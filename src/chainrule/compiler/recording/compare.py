@@ -11,7 +11,6 @@ from ...state import get
 from ..errors import RecordingError
 from ..program import Application, Cell, Program, Value, each
 from .recording import Recording
-from .spots import Live
 
 __all__ = ["differences"]
 
@@ -51,9 +50,9 @@ def differences(first: Recording, second: Recording) -> Recording:
     left = {x for _, x in a.writes if isinstance(x, Value)}
     each(left.add, a.result)
     for (value, array), (other, again) in zip(a.constants, b.constants, strict=True):
-        source = first.sources.get(value)
-        if source is not None and source is second.sources.get(other):
-            reads.append((Cell(Live(source), "array"), value))
+        source, same = first.sources.get(value), second.sources.get(other)
+        if source is not None and same is not None and source.get() is same.get():
+            reads.append((Cell(source.owner, source.name), value))
             continue
         if not _equal(array, again):
             user = next((s for s in a.steps if value in s.inputs), None)

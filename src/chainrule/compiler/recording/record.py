@@ -54,8 +54,7 @@ class Recorder(Observer):
         self.current: dict[Key, Any] = {}              # what it holds now, as the step sees it
         self.arrays: dict[int, Value] = {}             # the value behind an array, by its id
         self.copies: list[Any] = []                    # they must live, or another array would have their id
-        self.sources: dict[Value, Any] = {}
-        self.found: list[Spot] = []                    # where these stand
+        self.sources: dict[Value, Spot] = {}           # where the plain arrays behind values stand
         self.accumulates: set[int] = set()
         self.live: set[Key] = set()                    # variables and attributes whose arrays are read anew
         self.captured = captured
@@ -104,16 +103,15 @@ class Recorder(Observer):
         if id(x) not in self.arrays:
             found = self.captured.home(x) or next(filter(None, [s.home(x) for s in self.snapshots.values()]), None)
             if found is None:
-                value = self.constant(x)
-                self.found.append(Spot(Live(x), "array", f"an array of {describe(x)}"))
+                value, spot = self.constant(x), Spot(Live(x), "array", f"an array of {describe(x)}")
             else:
                 home, title = found
                 value = self.program.new(x)
                 self.program.reads.append((home, value))
                 self.guards.cell(home)
                 self.live.add(home.key)
-                self.found.append(Spot(home.owner, home.name, title))
-            self.arrays[id(x)], self.sources[value] = value, x
+                spot = Spot(home.owner, home.name, title)
+            self.arrays[id(x)], self.sources[value] = value, spot
         return self.arrays[id(x)]
 
     def constant(self, array: Any) -> Value:
@@ -286,7 +284,7 @@ class Recorder(Observer):
         self.program.guards = self.guards.taken
         watches = [*self.captured.watches(written), *[w for i in self.used for w in self.snapshots[i].watches(written)]]
         self.guards.seal(watches, self.title)
-        return Recording(self.program, self.guards, self.sources, self.found, self.accumulates, [], noted)
+        return Recording(self.program, self.guards, self.sources, self.accumulates, [], noted)
 
     def accounted(self) -> set[Key]:
         """Return the cells, and the variables and attributes that are as good as such: what the step may change."""

@@ -29,10 +29,8 @@ class Recording:
         Every gate as it was applied.
     guards : Guards
         What was taken for granted.
-    sources : dict of Value to array
-        For each constant that was an array of the user's, that very array.
-    found : list of Spot
-        Where these stand.
+    sources : dict of Value to Spot
+        Where the arrays of the user's stand that it computes with as they are.
     accumulates : set of int
         The ids of the tensors whose gradient from before the call was read.
     moved : list of str
@@ -43,8 +41,7 @@ class Recording:
 
     program: Program
     guards: Guards
-    sources: dict[Value, Any]
-    found: list[Spot]
+    sources: dict[Value, Spot]
     accumulates: set[int]
     moved: list[str]
     set: list[tuple[Cell, Any]]

@@ -152,9 +152,9 @@ def cost(program: Program) -> Cost:
             read.update(arrays(a), a.results)
     for name in ("multiply_adds", "operations", "bytes"):
         setattr(found, name, sum(getattr(row, name) for row in found.gates.values()))
+    placed = layout.slots.keys() | layout.beside.keys() | program.homes.keys()
     anew = {a.result for step in program.steps for a in step.applications if a.result in step.results
-            and not _is_free(a) and a.result not in (layout.slots.keys() | layout.beside.keys())
-            and a.result not in program.homes}
+            and not _is_free(a) and a.result not in placed}
     each(lambda x: anew.add(x) if isinstance(x, Value) else None, program.result)
     found.peak_bytes = found.buffer_bytes + sum(map(_bytes, anew))
     found.peak_bytes += sum(np.asarray(array).nbytes for _, array in program.constants)
